@@ -1,0 +1,85 @@
+"""The report for the console: a table per requirement group, the verdict, and how to repeat each failure."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from tabulate import tabulate
+
+from conformance.outcome import Outcome, Result
+from conformance.report import rows
+from conformance.report.model import Footer, Header, Report
+
+_REMARK = 60
+_FORMAT = "simple"
+
+
+class Console:
+    """Prints to a text stream when the run has ended."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._collected = rows.Collected()
+
+    @property
+    def target(self) -> str:
+        """What it writes to, for messages."""
+        return "the console"
+
+    def start(self, header: Header) -> None:
+        """Keep the header."""
+        self._collected.start(header)
+
+    def result(self, result: Result) -> None:
+        """Keep a result."""
+        self._collected.result(result)
+
+    def finish(self, footer: Footer) -> None:
+        """Print the report."""
+        text = render(self._collected.report(footer))
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        # A console that cannot show a character must not cost the report.
+        self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        self._stream.flush()
+
+
+def render(report: Report) -> str:
+    """The text of a whole report; every line break in it is the report's own."""
+    parts = [_group(title, results) for title, results in rows.groups(report.results)]
+    parts += [_account(result) for result in rows.with_outcome(report.results, Outcome.FAILED, Outcome.ERROR)]
+    parts.append(_verdicts(report))
+    return "\n\n".join(parts) + "\n"
+
+
+def _group(title: str, results: list[Result]) -> str:
+    lines = [
+        (r.requirement, r.level.value, r.outcome.value, f"{r.duration:.2f} s", rows.converged(r),
+         rows.requests(r) or "", rows.one_line(rows.note(r), _REMARK))
+        for r in results
+    ]  # fmt: skip
+    headers = ("requirement", "level", "outcome", "duration", "in effect", "requests", "remark")
+    # Numbers are already text as they are to be shown: a mesh's answer that looks like one stays as it is.
+    return f"{title}\n" + tabulate(lines, headers=headers, tablefmt=_FORMAT, disable_numparse=True)
+
+
+def _account(result: Result) -> str:
+    word = "violated by" if result.outcome is Outcome.FAILED else "ended in an error on"
+    lines = [f"{result.requirement} {word} {result.mesh}:"]
+    lines += [f"    {line}" for line in (result.message or "no message").split("\n")]
+    if result.reproduce:
+        lines.append(f"  repeat it: {rows.one_line(result.reproduce, 1000)}")
+    return "\n".join(lines)
+
+
+def _verdicts(report: Report) -> str:
+    footer = report.footer
+    lines = [
+        (v.mesh, v.api, v.version, v.compliance.value, v.capability.value, rows.one_line(v.reason, _REMARK))
+        for v in footer.verdicts
+    ]
+    ended = "interrupted" if footer.interrupted else "done"
+    closing = f"{ended} after {footer.duration:.1f} s: {rows.tally(footer)}"
+    if not lines:
+        return f"Nothing was executed: not a pass.\n{closing}"
+    headers = ("mesh", "API group", "version", "compliance", "capability", "why")
+    return f"Verdict\n{tabulate(lines, headers=headers, tablefmt=_FORMAT, disable_numparse=True)}\n\n{closing}"

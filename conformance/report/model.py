@@ -1,0 +1,84 @@
+"""What stands in the record of a run: its header, its footer, and between them the results."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from conformance.outcome import Outcome, Result, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A piece of software and its version."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeshUnderTest:
+    """A mesh as it was found; `proxy` is `None` for a mesh without one."""
+
+    name: str
+    version: str
+    proxy: Component | None = None
+
+
+def environment() -> dict[str, str]:
+    """Where the harness runs: Python's version, operating system and architecture, nothing that names a machine."""
+    return {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
+
+
+def now() -> str:
+    """The present as a record writes it: ISO 8601 in UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a run was about to do, and with what.
+
+    `apis` maps each API group to the versions that the cluster serves, `selected` are requirement ids,
+    `command` repeats the run. `started` is ISO 8601 in UTC.
+    """
+
+    harness: Component
+    started: str
+    command: str
+    seed: int
+    kubernetes: str
+    meshes: tuple[MeshUnderTest, ...]
+    apis: Mapping[str, tuple[str, ...]]
+    selected: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=environment)
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """How a run ended. `duration` is in seconds, `counts` by outcome over all results."""
+
+    finished: str
+    duration: float
+    counts: Mapping[Outcome, int]
+    verdicts: tuple[Verdict, ...]
+    exit_code: int
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole record."""
+
+    header: Header
+    results: tuple[Result, ...]
+    footer: Footer
+
+
+def count(results: Iterable[Result]) -> dict[Outcome, int]:
+    """How many results there are of each outcome, in the order of the vocabulary; absent ones are left out."""
+    counts = Counter(result.outcome for result in results)
+    return {outcome: counts[outcome] for outcome in Outcome if counts[outcome]}

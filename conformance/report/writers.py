@@ -1,0 +1,112 @@
+"""All writers of a run as one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TextIO
+
+from conformance.outcome import Result
+from conformance.report.allure import Allure
+from conformance.report.codec import RecordError
+from conformance.report.console import Console
+from conformance.report.hygiene import clean_footer, clean_header, clean_result
+from conformance.report.jsonl import JsonLines
+from conformance.report.junit import JUnit
+from conformance.report.model import Footer, Header
+from conformance.report.summary import Summary
+from conformance.report.writing import ReportError, Writer
+
+FORMATS = ("jsonl", "summary", "junit", "allure")
+"""The formats that are written to a directory, in this order."""
+
+
+class Writers:
+    """Cleans every event once and hands it to each writer.
+
+    A writer that fails is told no more and does not keep the others from writing; the first failure of an event is
+    raised as a `ReportError` when all have had their turn.
+    """
+
+    def __init__(self, writers: Iterable[Writer]) -> None:
+        self._writers = list(writers)
+
+    @property
+    def target(self) -> str:
+        """What they write to, for messages."""
+        return ", ".join(writer.target for writer in self._writers) or "nothing"
+
+    def start(self, header: Header) -> None:
+        """Begin all reports. Raises `ReportError`."""
+        clean = clean_header(header)
+        self._tell(lambda writer: writer.start(clean))
+
+    def result(self, result: Result) -> None:
+        """Report a result. Raises `ReportError`."""
+        clean = clean_result(result)
+        self._tell(lambda writer: writer.result(clean))
+
+    def finish(self, footer: Footer) -> None:
+        """End all reports. Raises `ReportError`."""
+        clean = clean_footer(footer)
+        self._tell(lambda writer: writer.finish(clean))
+
+    def _tell(self, event: Callable[[Writer], None]) -> None:
+        failures: list[ReportError] = []
+        for writer in tuple(self._writers):
+            try:
+                event(writer)
+            except OSError as error:
+                failures.append(ReportError.of(f"the report cannot be written to {writer.target}", error))
+            except RecordError as error:
+                failures.append(ReportError(f"the report cannot be written to {writer.target}: {error}"))
+            else:
+                continue
+            self._writers.remove(writer)
+        if failures:
+            raise failures[0]
+
+
+def writers(directory: Path | None, formats: Iterable[str] = FORMATS, *, stream: TextIO | None = None) -> Writers:
+    """The writers of these formats to a directory, and of the console's to a stream; either can be left out.
+
+    The directory is made and tried at once, so that a run does not end without a report after it has measured.
+    Raises `ReportError` for an unknown format and for a directory that cannot be written to.
+    """
+    chosen: list[Writer] = []
+    if directory is not None:
+        wanted = tuple(formats)
+        unknown = [name for name in wanted if name not in FORMATS]
+        if unknown:
+            raise ReportError(f"no report format is called {unknown[0]!r}; use {', '.join(FORMATS)}")
+        _prepare(directory)
+        chosen += [_writer(name, directory) for name in FORMATS if name in wanted]
+    if stream is not None:
+        chosen.append(Console(stream))
+    return Writers(chosen)
+
+
+def _writer(name: str, directory: Path) -> Writer:
+    makers: dict[str, Callable[[], Writer]] = {
+        "jsonl": lambda: JsonLines(directory / "report.jsonl"),
+        "summary": lambda: Summary(directory / "summary.md"),
+        "junit": lambda: JUnit(directory / "junit.xml"),
+        "allure": lambda: Allure(directory / "allure-results"),
+    }
+    return makers[name]()
+
+
+def _prepare(directory: Path) -> None:
+    new = not directory.exists()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=directory) as probe:
+            # As much as a small report takes: a disk that has no room for it is told now.
+            probe.write(bytes(64 * 1024))
+    except OSError as error:
+        if new:
+            with contextlib.suppress(OSError):
+                directory.rmdir()
+        raise ReportError.of(f"the report directory {directory} cannot be written to", error) from error
