@@ -1,0 +1,57 @@
+"""A beacon: a change made right after another one, whose effect shows that the mesh has taken both in.
+
+Some checks expect traffic to stay as it is (weight 0, a backend that is missing). Looking at that traffic cannot
+tell a mesh that does right from one that has not noticed yet, so a split of a Service of its own is created after
+the change under test and waited for at every client. A mesh on which it never takes effect is given its whole
+documented limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conformance import smi
+from conformance.client import Call, Client
+from conformance.evidence import Evidence
+from conformance.expect import Only
+from conformance.objects import Objects, Services
+from conformance.service import Service
+from conformance.smi import ServedApis
+from conformance.waiting import NotConverged, Progress, eventually
+
+
+class Beacon:
+    """Lights a new beacon for each change of one check."""
+
+    def __init__(
+        self, objects: Objects, services: Services, apis: ServedApis, clients: Sequence[Client],
+        backends: tuple[Service, Service], within: float, evidence: Evidence, progress: Progress | None = None,
+    ) -> None:
+        self._objects = objects
+        self._services = services
+        self._apis = apis
+        self._clients = clients
+        self._backends = backends
+        self._within = within
+        self._evidence = evidence
+        self._progress = progress
+
+    def __call__(self) -> None:
+        """Wait until a split that is created now is in effect at every client, at most the mesh's limit."""
+        root = self._services("beacon", "v1")
+        weights = {backend.name: 1 for backend in self._backends}
+        split = smi.traffic_split(self._apis, self._objects.name("beacon"), root.namespace, root.name, weights)
+        self._objects.create(split)
+        lit = Only(*self._backends)
+
+        def look() -> None:
+            for client in self._clients:
+                lit.plausible(client.probe(Call(root.hosts[0]), 6))
+
+        try:
+            waited = eventually(look, what="a new split to be in effect", within=self._within, consecutive=2,
+                                interval=0.005, longest=0.1, progress=self._progress)
+        except NotConverged as error:
+            self._evidence.took("a new split: not in effect", error.seconds, error.probes)
+        else:
+            self._evidence.took("a new split in effect at every client", waited.seconds, waited.probes)

@@ -1,0 +1,401 @@
+"""A Kubernetes cluster as the harness sees it: JSON objects over an authenticated HTTPS connection.
+
+The only module that imports `kubernetes`. Of that client it takes what is hard to do well: kubeconfig files,
+auth plug-ins, token refresh and TLS. Objects stay plain dictionaries, because the harness must be able to
+send what a typed model would refuse (a fractional weight, a version that no client knows).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import urllib3
+import yaml
+from kubernetes.client.api_client import ApiClient
+from kubernetes.client.configuration import Configuration
+from kubernetes.config.config_exception import ConfigException
+from kubernetes.config.incluster_config import InClusterConfigLoader
+from kubernetes.config.kube_config import load_kube_config
+
+Object = dict[str, Any]
+
+FIELD_MANAGER: Final = "mesh-conformance"
+CONNECT_TIMEOUT: Final = 5.0
+READ_TIMEOUT: Final = 30.0
+PATIENCE: Final = 20.0  # seconds that throttling and passing server errors are waited out, over all tries of a call
+
+
+class ClusterError(Exception):
+    """The cluster could not be reached, or refused or failed a call. Never the fault of the mesh."""
+
+    def __init__(self, doing: str, found: str, *, code: int = 0, reason: str = "") -> None:
+        super().__init__(f"{doing}: {found}")
+        self.doing = doing
+        self.found = found
+        self.code = code
+        self.reason = reason
+
+
+class KubeconfigError(ClusterError):
+    """The kubeconfig is missing, unreadable or has no such context: nothing was asked of any cluster."""
+
+
+class NotFound(ClusterError):  # noqa: N818 - the field's word for it
+    """The object, resource or version does not exist (HTTP 404)."""
+
+
+class Conflict(ClusterError):  # noqa: N818
+    """The object exists already, or was changed meanwhile (HTTP 409)."""
+
+
+class Rejected(ClusterError):  # noqa: N818
+    """Validation or an admission controller refused the object (HTTP 400, 403, 422)."""
+
+
+class Gone(ClusterError):  # noqa: N818
+    """The watch asked for a revision that the server no longer has (HTTP 410)."""
+
+
+_ERRORS: Final[Mapping[int, type[ClusterError]]] = {
+    400: Rejected, 403: Rejected, 404: NotFound, 409: Conflict, 410: Gone, 422: Rejected,
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Where the objects of one kind are served."""
+
+    api_version: str
+    kind: str
+    plural: str
+    namespaced: bool
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str = "") -> str:
+        parts = [_prefix(self.api_version)]
+        if self.namespaced and namespace:
+            parts.append(f"namespaces/{quote(namespace)}")
+        parts.append(self.plural)
+        if name is not None:
+            parts.append(quote(name))
+        if subresource:
+            parts.append(subresource)
+        return "/".join(parts)
+
+
+class Cluster:
+    """One cluster, reached by one kubeconfig context or by a pod's service account."""
+
+    def __init__(self, configuration: Configuration, name: str, source: Path | None = None) -> None:
+        configuration.retries = False
+        configuration.connection_pool_maxsize = 64
+        self.name = name
+        self.source = source
+        self._client = ApiClient(configuration)
+        self._kinds: dict[str, dict[str, Kind]] = {}
+
+    @classmethod
+    def from_kubeconfig(cls, path: Path, context: str | None = None) -> Cluster:
+        """Open the cluster of `context` (the file's current context if None).
+
+        Raises KubeconfigError when the file is missing, unreadable or no kubeconfig, or has no such context.
+        """
+        doing = f"reading the kubeconfig {path}"
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise KubeconfigError(doing, f"{error.strerror}. Name an existing file with --kubeconfig") from error
+        except UnicodeDecodeError as error:
+            raise KubeconfigError(doing, "it is not a text file") from error
+        _require_context(doing, text, context)
+        configuration = Configuration()
+        try:
+            load_kube_config(str(path), context=context, client_configuration=configuration, persist_config=False)
+        except (ConfigException, TypeError, ValueError, OSError) as error:
+            raise KubeconfigError(doing, f"{error}") from error
+        return cls(configuration, context or "current context", path)
+
+    @classmethod
+    def in_pod(cls, directory: Path) -> Cluster:
+        """Open the cluster that this pod runs in, with the service account mounted at `directory`."""
+        configuration = Configuration()
+        try:
+            InClusterConfigLoader(
+                token_filename=str(directory / "token"), cert_filename=str(directory / "ca.crt"),
+            ).load_and_set(configuration)
+        except ConfigException as error:
+            raise ClusterError(f"reading the service account at {directory}", str(error)) from error
+        return cls(configuration, "in-cluster")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    # --- one HTTP call ---
+
+    def request(
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None,
+        content_type: str = "application/json", timeout: float = READ_TIMEOUT, doing: str = "",
+    ) -> bytes:
+        """Send one request and return the body of the answer.
+
+        Throttling (429, after its Retry-After) and, where repeating is harmless, passing server errors are
+        waited out for at most PATIENCE seconds. Raises ClusterError or one of its subclasses.
+        """
+        doing = doing or f"{method} {path}"
+        until = time.monotonic() + PATIENCE
+        pause = 0.1
+        while True:
+            status, headers, data = self._send(method, path, query, body, content_type, timeout, doing)
+            if status < 400:
+                return data
+            again = status == 429 or (status in (500, 502, 503, 504) and method == "GET")
+            delay = max(pause, _retry_after(headers))
+            if not again or time.monotonic() + delay > until:
+                raise _error(doing, status, data)
+            time.sleep(delay)
+            pause = min(2 * pause, 2.0)
+
+    def _send(
+        self, method: str, path: str, query: Mapping[str, str] | None, body: Any, content_type: str,
+        timeout: float, doing: str,
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        response = self._open(method, path, query, body, content_type, timeout, doing)
+        try:
+            return response.status, response.headers, response.read()
+        except urllib3.exceptions.HTTPError as error:
+            raise ClusterError(doing, _trouble(error, timeout)) from error
+        finally:
+            response.release_conn()
+
+    def _open(
+        self, method: str, path: str, query: Mapping[str, str] | None, body: Any, content_type: str,
+        timeout: float, doing: str,
+    ) -> urllib3.BaseHTTPResponse:
+        headers = {"Accept": "application/json", "User-Agent": FIELD_MANAGER}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        if query:
+            path = f"{path}?{urlencode(query)}"
+        _, url, headers, _, _ = self._client.param_serialize(
+            method, path, header_params=headers, auth_settings=["BearerToken"],
+        )
+        payload = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        try:
+            return self._client.rest_client.pool_manager.request(
+                method, url, body=payload, headers=headers, preload_content=False, redirect=False, retries=False,
+                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout),
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ClusterError(doing, _trouble(error, timeout)) from error
+
+    def json(self, method: str, path: str, **parts: Any) -> Object:
+        """Send one request and parse its JSON answer."""
+        data = self.request(method, path, **parts)
+        try:
+            answer = json.loads(data)
+        except ValueError as error:
+            found = "the answer is not JSON. Is this a Kubernetes API server?"
+            raise ClusterError(f"{method} {path}", found) from error
+        if not isinstance(answer, dict):
+            raise ClusterError(f"{method} {path}", f"the answer is a {type(answer).__name__}, not an object")
+        return answer
+
+    # --- discovery ---
+
+    def version(self) -> str:
+        """Return the server's git version, such as `v1.34.4`."""
+        return str(self.json("GET", "/version").get("gitVersion", "unknown"))
+
+    def served(self, group: str) -> tuple[str, ...]:
+        """Return the versions of an API group that are served, preferred first; empty if there is none."""
+        for entry in self.json("GET", "/apis").get("groups", ()):
+            if entry["name"] == group:
+                preferred = entry.get("preferredVersion", {}).get("version")
+                versions = [version["version"] for version in entry["versions"]]
+                return tuple(sorted(versions, key=lambda version: version != preferred))
+        return ()
+
+    def kind(self, api_version: str, kind: str) -> Kind:
+        """Find where a kind is served. Raises NotFound if it is not."""
+        if kind not in self._kinds.get(api_version, {}):
+            listed = self.json("GET", _prefix(api_version), doing=f"discovering {api_version}")
+            self._kinds[api_version] = {
+                entry["kind"]: Kind(api_version, entry["kind"], entry["name"], bool(entry["namespaced"]))
+                for entry in listed.get("resources", ()) if "/" not in entry["name"]
+            }
+        try:
+            return self._kinds[api_version][kind]
+        except KeyError:
+            raise NotFound(f"discovering {api_version}", f"it serves no {kind}", code=404) from None
+
+    def forget(self) -> None:
+        """Drop what discovery learned, for a cluster whose CRDs have changed."""
+        self._kinds.clear()
+
+    # --- objects ---
+
+    def create(self, obj: Object, *, dry_run: bool = False) -> Object:
+        """Create an object and return it as the server stored it."""
+        kind = self.kind(obj["apiVersion"], obj["kind"])
+        query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        path = kind.path(obj["metadata"].get("namespace"))
+        return self.json("POST", path, query=query, body=obj, doing=f"creating {describe(obj)}")
+
+    def apply(self, obj: Object) -> Object:
+        """Create or change an object by server-side apply, taking over fields that others own."""
+        kind = self.kind(obj["apiVersion"], obj["kind"])
+        path = kind.path(obj["metadata"].get("namespace"), obj["metadata"]["name"])
+        return self.json(
+            "PATCH", path, query={"fieldManager": FIELD_MANAGER, "force": "true"}, body=obj,
+            content_type="application/apply-patch+yaml", doing=f"applying {describe(obj)}",
+        )
+
+    def patch(self, obj: Object, change: Object) -> Object:
+        """Merge `change` into an existing object."""
+        kind = self.kind(obj["apiVersion"], obj["kind"])
+        path = kind.path(obj["metadata"].get("namespace"), obj["metadata"]["name"])
+        return self.json("PATCH", path, body=change, content_type="application/merge-patch+json",
+                         doing=f"changing {describe(obj)}")
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Object:
+        """Read one object."""
+        return self.json("GET", self.kind(api_version, kind).path(namespace, name))
+
+    def list(
+        self, api_version: str, plural: str, namespace: str | None = None, *, labels: str = "", fields: str = "",
+    ) -> tuple[list[Object], str]:
+        """Return the objects of a resource and the revision they were read at."""
+        query = {key: value for key, value in (("labelSelector", labels), ("fieldSelector", fields)) if value}
+        answer = self.json("GET", Kind(api_version, "", plural, namespaced=True).path(namespace), query=query)
+        return list(answer.get("items") or ()), str(answer["metadata"].get("resourceVersion", ""))
+
+    def watch(
+        self, api_version: str, plural: str, since: str, *, namespace: str | None = None, timeout: float = 300.0,
+    ) -> Iterator[tuple[str, Object]]:
+        """Yield `(type, object)` for each change after revision `since`, until `timeout` seconds have passed.
+
+        Raises Gone when the server no longer has that revision: list again, then watch.
+        """
+        path = Kind(api_version, "", plural, namespaced=True).path(namespace)
+        query = {"watch": "1", "resourceVersion": since, "timeoutSeconds": str(int(timeout)),
+                 "allowWatchBookmarks": "true"}
+        doing = f"watching {plural}"
+        response = self._open("GET", path, query, None, "", timeout + 10, doing)
+        try:
+            if response.status >= 400:
+                raise _error(doing, response.status, response.read())
+            for line in _lines(response):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise _error(doing, int(event["object"].get("code", 500)), json.dumps(event["object"]).encode())
+                yield event["type"], event["object"]
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise ClusterError(doing, _trouble(error, timeout)) from error
+        finally:
+            response.close()
+
+    def delete(self, obj: Object, *, foreground: bool = False) -> None:
+        """Delete an object; one that is gone already is fine."""
+        kind = self.kind(obj["apiVersion"], obj["kind"])
+        path = kind.path(obj["metadata"].get("namespace"), obj["metadata"]["name"])
+        policy = "Foreground" if foreground else "Background"
+        try:
+            self.request("DELETE", path, body={"propagationPolicy": policy}, doing=f"deleting {describe(obj)}")
+        except NotFound:
+            return
+
+    def exists(self, obj: Object) -> bool:
+        """Tell whether an object is still there."""
+        try:
+            self.get(obj["apiVersion"], obj["kind"], obj["metadata"]["name"], obj["metadata"].get("namespace"))
+        except NotFound:
+            return False
+        return True
+
+    # --- pods ---
+
+    def pod_proxy(
+        self, namespace: str, pod: str, port: int, method: str, path: str, body: bytes | None = None,
+        timeout: float = READ_TIMEOUT,
+    ) -> bytes:
+        """Send an HTTP request to a port of a pod, through the API server."""
+        target = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}:{port}/proxy/{path.lstrip('/')}"
+        return self.request(method, target, body=body, timeout=timeout,
+                            doing=f"asking pod {namespace}/{pod} for {method} {path} on port {port}")
+
+    def pod_log(self, namespace: str, pod: str, container: str = "", *, tail: int = 50) -> str:
+        """Return the last lines that a container of a pod wrote."""
+        query = {"tailLines": str(tail)} | ({"container": container} if container else {})
+        path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
+        return self.request("GET", path, query=query).decode("utf-8", "replace")
+
+
+def describe(obj: Mapping[str, Any]) -> str:
+    """Name an object as people do: `TrafficSplit demo/checkout`."""
+    metadata = obj.get("metadata", {})
+    name = metadata.get("name") or f"{metadata.get('generateName', '?')}…"
+    where = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
+    return f"{obj.get('kind', 'object')} {where}{name}"
+
+
+def _prefix(api_version: str) -> str:
+    return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    try:
+        return float(headers.get("Retry-After", "0"))
+    except ValueError:
+        return 0.0
+
+
+def _error(doing: str, code: int, data: bytes) -> ClusterError:
+    message, reason = data.decode("utf-8", "replace").strip()[:500], ""
+    try:
+        status = json.loads(data)
+        message, reason = str(status.get("message", message)), str(status.get("reason", ""))
+    except (ValueError, AttributeError):
+        pass
+    if code == 401:
+        message = f"{message or 'Unauthorized'}. The credential is missing, wrong or expired"
+    return _ERRORS.get(code, ClusterError)(doing, f"{message or 'no reason given'} (HTTP {code})", code=code,
+                                           reason=reason)
+
+
+def _trouble(error: Exception, timeout: float) -> str:
+    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+        return f"no answer within {timeout:g} s"
+    if isinstance(error, urllib3.exceptions.NewConnectionError):
+        return f"the connection was refused ({error.__cause__ or error}). Is the API server running?"
+    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
+        return f"no connection within {CONNECT_TIMEOUT:g} s. Is the API server running?"
+    return f"{type(error).__name__}: {error}"
+
+
+def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    rest = b""
+    for chunk in response.stream(65536, decode_content=True):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from (line for line in lines if line.strip())
+
+
+def _require_context(doing: str, text: str, context: str | None) -> None:
+    try:
+        config = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise KubeconfigError(doing, "it is not YAML") from error
+    if not isinstance(config, dict) or not isinstance(config.get("contexts"), list):
+        raise KubeconfigError(doing, "it is not a kubeconfig: it has no list of contexts")
+    names = [str(entry.get("name")) for entry in config["contexts"] if isinstance(entry, dict)]
+    wanted = context or config.get("current-context")
+    if not wanted:
+        found = f"no context was named and the file has no current one. Choose one of {names} with --context"
+        raise KubeconfigError(doing, found)
+    if wanted not in names:
+        raise KubeconfigError(doing, f"it has no context {wanted!r}, only {names}")

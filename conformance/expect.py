@@ -1,0 +1,245 @@
+"""Expectations: what a sample must look like, and how large it has to be to tell.
+
+An expectation judges one sample once. `plausible` is its coarse form, for waiting only: a configuration that is
+not in effect yet fails it, and passing it proves nothing.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from conformance import statistics
+from conformance.outcome import Nonconformance
+from conformance.service import Service
+
+LEAK: Final = 0.01
+"""The smallest share of misdirected traffic that a sample must catch …"""
+MISSED: Final = 1e-4
+"""… but for this probability."""
+EFFECT: Final = 0.2
+"""The smallest shift of a share to be caught, in standard deviations: 90/10 served as 84/16, 50/50 as 60/40."""
+CAUGHT: Final = 0.999
+"""Probability with which such a shift is caught."""
+COARSE: Final = 0.01
+"""False-alarm rate of the coarse form of a weight check, which only waits."""
+
+Endpoint = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What one sample showed, on both sides.
+
+    `answers` counts responses by the workload and port that gave them, `received` the requests that each
+    workload's servers saw, `failures` requests without a proper answer by kind (`reset`, `HTTP 503`, …).
+    """
+
+    port: int
+    answers: Mapping[Endpoint, int] = field(default_factory=dict)
+    failures: Mapping[str, int] = field(default_factory=dict)
+    received: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Number of requests sent."""
+        return sum(self.answers.values()) + sum(self.failures.values())
+
+    def __str__(self) -> str:
+        parts = [f"{count} from {workload}:{port}" for (workload, port), count in sorted(self.answers.items())]
+        parts += [f"{count} failed ({kind})" for kind, count in sorted(self.failures.items())]
+        return f"of {self.size} requests " + (", ".join(parts) or "nothing")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How a sample was judged by its counts: the acceptance interval of each count, and the test's figures."""
+
+    expected: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    alpha: float | None = None
+    p_value: float | None = None
+
+
+class Expectation(ABC):
+    """What a sample must look like."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Number of requests that a sample needs for the stated error rates."""
+
+    @property
+    def probe(self) -> int:
+        """Number of requests of one look while waiting."""
+        return 20
+
+    @abstractmethod
+    def wanted(self, port: int) -> str:
+        """Say what is expected, for messages."""
+
+    @abstractmethod
+    def plausible(self, seen: Tally) -> None:
+        """Raise AssertionError when a sample taken while waiting shows that it is not so yet."""
+
+    @abstractmethod
+    def judge(self, seen: Tally) -> Finding:
+        """Judge the one sample. Raises Nonconformance."""
+
+    def _refuse(self, seen: Tally, why: str) -> Nonconformance:
+        return Nonconformance(self.wanted(seen.port), str(seen), why)
+
+    def _check_who_answered(self, seen: Tally, allowed: frozenset[Endpoint]) -> None:
+        """Every request is answered by an allowed endpoint, and no other workload saw any of them."""
+        if not seen.size:
+            raise ValueError(f"an empty sample was to be judged: {self.wanted(seen.port)}")
+        if seen.failures:
+            raise self._refuse(seen, f"{sum(seen.failures.values())} requests failed")
+        strangers = sorted(set(seen.answers) - allowed)
+        if strangers:
+            raise self._refuse(seen, f"not expected: {_names(strangers)}")
+        workloads = {workload for workload, _ in allowed}
+        silent = {name: count for name, count in seen.received.items() if count and name not in workloads}
+        if silent:
+            counts = ", ".join(f"{name} {count}" for name, count in sorted(silent.items()))
+            raise self._refuse(seen, f"servers that must see nothing of it received requests: {counts}")
+
+
+class Only(Expectation):
+    """All requests are answered, each by one of these Services' endpoints, and nobody else sees any.
+
+    Which of them answers how often is not judged. A leak of 1 % is missed with probability 1e-4 at most.
+    """
+
+    def __init__(self, *services: Service) -> None:
+        self.services = services
+
+    @property
+    def size(self) -> int:
+        """Number of requests that a sample needs for the stated error rates."""
+        return statistics.sample_size_for_absence(LEAK, MISSED)
+
+    def wanted(self, port: int) -> str:
+        """Say what is expected, for messages."""
+        return f"answers only from {_names(sorted(self._allowed(port)))}"
+
+    def plausible(self, seen: Tally) -> None:
+        """Raise AssertionError when a sample taken while waiting shows that it is not so yet."""
+        self._check_who_answered(seen, self._allowed(seen.port))
+
+    def judge(self, seen: Tally) -> Finding:
+        """Judge the one sample. Raises Nonconformance."""
+        self._check_who_answered(seen, self._allowed(seen.port))
+        return Finding()
+
+    def _allowed(self, port: int) -> frozenset[Endpoint]:
+        return frozenset[Endpoint]().union(*(service.endpoints(port) for service in self.services))
+
+
+class Spread(Only):
+    """As Only, and each of the endpoints answers at least once.
+
+    A load balancer that picks evenly among up to five endpoints leaves one out of 200 requests with a
+    probability below 1e-18.
+    """
+
+    @property
+    def size(self) -> int:
+        """Number of requests that a sample needs for the stated error rates."""
+        return 200
+
+    def wanted(self, port: int) -> str:
+        """Say what is expected, for messages."""
+        return f"answers from each of {_names(sorted(self._allowed(port)))}, and from nobody else"
+
+    @property
+    def probe(self) -> int:
+        """Number of requests of one look while waiting."""
+        return 60
+
+    def plausible(self, seen: Tally) -> None:
+        """Raise AssertionError when a sample taken while waiting shows that it is not so yet."""
+        self.judge(seen)
+
+    def judge(self, seen: Tally) -> Finding:
+        """Judge the one sample. Raises Nonconformance."""
+        finding = super().judge(seen)
+        absent = sorted(self._allowed(seen.port) - set(seen.answers))
+        if absent:
+            raise self._refuse(seen, f"no answer from {_names(absent)}")
+        return finding
+
+
+class Weights(Expectation):
+    """Requests are answered by these Services in proportion to their weights, judged by an exact binomial test.
+
+    A mesh that divides as asked is rejected with probability 1e-6 at most; one that is off by a fifth of a
+    standard deviation is caught with probability 0.999.
+    """
+
+    def __init__(self, weights: Mapping[Service, int]) -> None:
+        self.weights = dict(weights)
+
+    @property
+    def size(self) -> int:
+        """Number of requests that a sample needs for the stated error rates."""
+        shares = [share for share in self._shares().values() if 0 < share < 1]
+        if not shares:
+            return Only(*self.weights).size
+        # As `statistics.judge` divides it: two counts are one test.
+        alpha = statistics.ALPHA / (1 if len(shares) == 2 else len(shares))
+        return max(statistics.sample_size(p, EFFECT * (p * (1 - p)) ** 0.5, alpha, CAUGHT) for p in shares)
+
+    @property
+    def probe(self) -> int:
+        """Number of requests of one look while waiting."""
+        return 60
+
+    def wanted(self, port: int) -> str:
+        """Say what is expected, for messages."""
+        parts = [
+            f"{share:.1%} from {_names(sorted(service.endpoints(port)))}" for service, share in self._shares().items()
+        ]
+        return " and ".join(parts)
+
+    def plausible(self, seen: Tally) -> None:
+        """Raise AssertionError when a sample taken while waiting shows that it is not so yet."""
+        self._judge(seen, COARSE)
+
+    def judge(self, seen: Tally) -> Finding:
+        """Judge the one sample. Raises Nonconformance."""
+        return self._judge(seen, statistics.ALPHA)
+
+    def _judge(self, seen: Tally, alpha: float) -> Finding:
+        owners = self._owners(seen.port)
+        self._check_who_answered(seen, frozenset(owners))
+        counts = Counter({service.name: 0 for service in self.weights})
+        for endpoint, count in seen.answers.items():
+            counts[owners[endpoint]] += count
+        judgement = statistics.judge(counts, {service.name: weight for service, weight in self.weights.items()}, alpha)
+        if not judgement.holds:
+            raise self._refuse(seen, "; ".join(
+                f"{name}: {counts[name]} is outside {judgement.accepted[name]} (p = {judgement.p_value:.1g}, "
+                f"false-alarm rate {alpha:.0e})" for name in judgement.outside
+            ))
+        expected = {name: (interval.low, interval.high) for name, interval in judgement.accepted.items()}
+        return Finding(expected, alpha, judgement.p_value)
+
+    def _shares(self) -> dict[Service, float]:
+        total = sum(self.weights.values())
+        return {service: weight / total for service, weight in self.weights.items()}
+
+    def _owners(self, port: int) -> dict[Endpoint, str]:
+        owners: dict[Endpoint, str] = {}
+        for service, weight in self.weights.items():
+            for endpoint in service.endpoints(port) if weight else ():
+                if endpoint in owners:
+                    raise ValueError(f"{service.name} and {owners[endpoint]} share {endpoint}: indistinguishable")
+                owners[endpoint] = service.name
+        return owners
+
+
+def _names(endpoints: list[Endpoint]) -> str:
+    return ", ".join(f"{workload}:{port}" for workload, port in endpoints) or "nobody"

@@ -1,0 +1,170 @@
+"""A mesh as data: how it is detected, installed, injected and addressed, and what it claims.
+
+One folder per mesh, `fixtures/meshes/<name>/`, whose `mesh.yaml` is described by `schema/mesh.json`.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from conformance import paths
+from conformance.cluster import Cluster, NotFound, Object
+
+
+class MeshError(Exception):
+    """A mesh is unknown, its description is wrong, or it could not be installed."""
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """A workload of the mesh that has to be available."""
+
+    kind: str
+    name: str
+    namespace: str
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """The sidecar that a mesh adds to a pod."""
+
+    container: str
+    admin_port: int | None = None
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """What the harness knows of a mesh.
+
+    `convergence` is in seconds. `host` is how clients name a service where that is not cluster DNS.
+    """
+
+    name: str
+    title: str
+    directory: Path
+    control_plane: tuple[ControlPlane, ...]
+    namespace_labels: Mapping[str, str]
+    namespace_annotations: Mapping[str, str]
+    pod_template: Mapping[str, Any]
+    proxy: Proxy | None
+    host: str
+    convergence: float
+    apis: Mapping[str, tuple[str, ...]]
+    manifests: tuple[str, ...]
+
+    def claims(self, group: str, version: str) -> bool:
+        """Tell whether the mesh says that it implements a version of an API group."""
+        return version in self.apis.get(group, ())
+
+    def inject(self, template: Mapping[str, Any]) -> Object:
+        """Return a pod template as part of the mesh. A namespace label or annotation may be needed as well."""
+        injected = copy.deepcopy(dict(template))
+        _merge(injected, self.pod_template)
+        return injected
+
+    def version(self, cluster: Cluster) -> str | None:
+        """Return the installed version (the control plane's image tag), or None if it is not installed."""
+        versions = []
+        for workload in self.control_plane:
+            try:
+                found = cluster.get("apps/v1", workload.kind, workload.name, workload.namespace)
+            except NotFound:
+                return None
+            image = found["spec"]["template"]["spec"]["containers"][0]["image"]
+            versions.append(image.rpartition(":")[2] if ":" in image.rpartition("/")[2] else "untagged")
+        return versions[0]
+
+    def install_objects(self) -> list[Object]:
+        """Return the objects that install the mesh, in order."""
+        return [obj for file in self.manifests for obj in load_manifests(self.directory / file)]
+
+
+def load(name: str) -> Mesh:
+    """Return the mesh of that name, or the one that the path to a `mesh.yaml` describes. Raises MeshError."""
+    file = Path(name) if name.endswith(".yaml") else paths.fixtures() / "meshes" / name / "mesh.yaml"
+    if not file.is_file():
+        if name.endswith(".yaml"):
+            raise MeshError(f"there is no mesh description at {name}")
+        close = difflib.get_close_matches(name, names(), n=1, cutoff=0.5)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise MeshError(f"unknown mesh {name!r}.{hint} Known are: {', '.join(names())}; or name a mesh.yaml")
+    return parse(file)
+
+
+def names() -> list[str]:
+    """Return the names of all meshes that the harness knows."""
+    return sorted(file.parent.name for file in (paths.fixtures() / "meshes").glob("*/mesh.yaml"))
+
+
+def parse(file: Path) -> Mesh:
+    """Read and validate one `mesh.yaml`. Raises MeshError naming the file and the field."""
+    data = _yaml(file)
+    schema = json.loads((Path(__file__).parent / "schema" / "mesh.json").read_text(encoding="utf-8"))
+    problems = sorted(jsonschema.Draft202012Validator(schema).iter_errors(data), key=lambda problem: list(problem.path))
+    if problems:
+        where = ".".join(str(step) for step in problems[0].absolute_path) or "the top level"
+        raise MeshError(f"{file}: {where}: {problems[0].message}")
+    inject = data["inject"]
+    patch = _yaml(file.parent / inject["pod_template"]) if "pod_template" in inject else {}
+    return Mesh(
+        name=data["name"], title=data["title"], directory=file.parent,
+        control_plane=tuple(ControlPlane(**workload) for workload in data["detect"]),
+        namespace_labels=inject.get("namespace", {}).get("labels", {}),
+        namespace_annotations=inject.get("namespace", {}).get("annotations", {}),
+        pod_template=patch,
+        proxy=Proxy(**data["proxy"]) if "proxy" in data else None,
+        host=data.get("host", ""), convergence=float(data["convergence"]),
+        apis={group: tuple(versions) for group, versions in data["apis"].items()},
+        manifests=tuple(data.get("install", ())),
+    )
+
+
+def load_manifests(file: Path) -> list[Object]:
+    """Read the objects of a manifest file. Raises MeshError when one is not a Kubernetes object."""
+    try:
+        documents = list(yaml.safe_load_all(file.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise MeshError(f"{file} cannot be read as a manifest: {error}") from error
+    objects = [document for document in documents if document is not None]
+    for number, obj in enumerate(objects, 1):
+        named = isinstance(obj, dict) and isinstance(obj.get("metadata"), dict) and obj["metadata"].get("name")
+        if not named or not obj.get("apiVersion") or not obj.get("kind"):
+            raise MeshError(f"{file}: document {number} is not a Kubernetes object: it needs apiVersion, kind "
+                            "and metadata.name")
+    return objects
+
+
+def _yaml(file: Path) -> Any:
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise MeshError(f"{file} cannot be read: {error}") from error
+
+
+def _merge(target: dict[str, Any], patch: Mapping[str, Any]) -> None:
+    """Merge a pod template's patch: maps by key, lists of named things by name, other lists by appending."""
+    for key, value in patch.items():
+        if isinstance(value, Mapping) and isinstance(target.get(key), dict):
+            _merge(target[key], value)
+        elif isinstance(value, Sequence) and not isinstance(value, str) and isinstance(target.get(key), list):
+            _merge_list(target[key], value)
+        else:
+            target[key] = copy.deepcopy(value)
+
+
+def _merge_list(target: list[Any], patch: Sequence[Any]) -> None:
+    named = {entry["name"]: entry for entry in target if isinstance(entry, dict) and "name" in entry}
+    for entry in patch:
+        if isinstance(entry, Mapping) and entry.get("name") in named:
+            _merge(named[entry["name"]], entry)
+        else:
+            target.append(copy.deepcopy(entry))

@@ -1,0 +1,299 @@
+"""The sample workloads of a run: deployed once per mesh, watched for disturbances, removed by label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+
+from conformance import paths
+from conformance.cluster import Cluster, ClusterError, NotFound, Object
+from conformance.mesh import Mesh
+from conformance.service import Service, cluster_names
+from conformance.traffic import Agent
+from conformance.waiting import NotConverged, NotYet, Progress, eventually
+
+RUN_LABEL: Final = "mesh-conformance/run"
+WORKLOAD_LABEL: Final = "workload"
+CONTROL_PORT: Final = 19000
+READY_WITHIN: Final = 120.0
+GONE_WITHIN: Final = 120.0
+
+
+class ProvisionError(Exception):
+    """The mesh or the sample workloads could not be brought up. Never a nonconformance."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One Deployment of the agent."""
+
+    name: str
+    namespace: str
+    labels: Mapping[str, str]
+    mesh: bool
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod of a workload, as it was when it became ready; `restarts` over all its containers."""
+
+    name: str
+    namespace: str
+    workload: str
+    restarts: int
+
+
+class Topology:
+    """The namespaces and workloads of one run on one mesh."""
+
+    def __init__(self, cluster: Cluster, mesh: Mesh, run: str, progress: Progress | None = None) -> None:
+        self.cluster = cluster
+        self.mesh = mesh
+        self.run = run
+        self._progress = progress
+        self._pods: dict[str, Pod] = {}
+        self._workloads: dict[str, Workload] = {}
+        self._template = _load("agent.yaml")
+        self._described = _load("topology.yaml")
+        self._namespaces = {entry["name"]: bool(entry["mesh"]) for entry in self._described["namespaces"]}
+
+    def namespace(self, role: str = "app") -> str:
+        """Return the name that the namespace of a role has in this run."""
+        return f"mc-{self.run}-{role}"
+
+    def provision(self) -> None:
+        """Create namespaces and workloads and wait until all pods are ready. Raises ProvisionError."""
+        for role, mesh in self._namespaces.items():
+            self._create_namespace(role, mesh=mesh)
+        workloads = [
+            Workload(entry["name"], entry["namespace"], entry.get("labels", {}), self._namespaces[entry["namespace"]])
+            for entry in self._described["workloads"]
+        ]
+        for workload in workloads:
+            self._create(workload)
+        for name in self._described["services"]:
+            self.cluster.apply(self.service(name).manifest())
+        self._await(workload.name for workload in workloads)
+
+    def deploy(self, name: str, labels: Mapping[str, str]) -> None:
+        """Add a workload to the mesh while a test runs and wait until it is ready."""
+        self._create(Workload(name, "app", labels, mesh=True))
+        self._await([name])
+
+    def withdraw(self, name: str) -> None:
+        """Remove a workload that a test added and wait until its pods are gone."""
+        namespace = self.namespace("app")
+        for api, kind in (("apps/v1", "Deployment"), ("v1", "ServiceAccount")):
+            self.cluster.delete({"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": namespace}})
+        self._pods.pop(name, None)
+        self._workloads.pop(name, None)
+
+        def gone() -> None:
+            pods, _ = self.cluster.list("v1", "pods", namespace, labels=f"{WORKLOAD_LABEL}={name}")
+            if pods:
+                raise NotYet(f"there still are {len(pods)} pods")
+
+        eventually(gone, what=f"the pods of {name} to go", within=GONE_WITHIN, consecutive=1, progress=self._progress)
+
+    def selected(self, selector: Mapping[str, str], role: str) -> frozenset[str]:
+        """Return the workloads of a namespace whose pods have all labels of a selector."""
+        return frozenset(
+            name for name, workload in self._workloads.items()
+            if workload.namespace == role
+            and selector.items() <= {WORKLOAD_LABEL: name, **workload.labels}.items()
+        )
+
+    def agent(self, workload: str) -> Agent:
+        """Return the agent of a workload's pod."""
+        pod = self._pods[workload]
+
+        def send(method: str, path: str, body: bytes | None, timeout: float) -> bytes:
+            return self.cluster.pod_proxy(pod.namespace, pod.name, CONTROL_PORT, method, path, body, timeout)
+
+        return Agent(workload, send)
+
+    def pod(self, workload: str) -> Pod:
+        """Return a workload's pod."""
+        return self._pods[workload]
+
+    def service(self, workload: str) -> Service:
+        """Return the standing Service of an echo workload, which no check changes."""
+        namespace = self.namespace("app")
+        return Service(workload, namespace, cluster_names(workload, namespace), frozenset([workload]),
+                       {WORKLOAD_LABEL: workload})
+
+    def servers(self) -> dict[str, Agent]:
+        """Return the agents of all workloads that answer requests, by workload."""
+        return {name: self.agent(name) for name in self._pods}
+
+    def workload_of(self, pod: str) -> str | None:
+        """Return the workload that a pod belongs to, or None for a pod that is none of ours."""
+        return next((entry.workload for entry in self._pods.values() if entry.name == pod), None)
+
+    def disturbances(self) -> list[str]:
+        """Say which pods are no longer as they were when they became ready: gone, restarted or not ready."""
+        found = {pod["metadata"]["name"]: pod for pod in self._list_pods()}
+        return [
+            trouble for known in self._pods.values()
+            if (trouble := _trouble(known, found.get(known.name)))
+        ]
+
+    def remove(self) -> None:
+        """Delete everything that carries this run's label and wait until it is gone. Raises ProvisionError."""
+        remove_run(self.cluster, self.run, self._progress)
+        self._pods.clear()
+        self._workloads.clear()
+
+    # --- one namespace, one workload ---
+
+    def _create_namespace(self, role: str, *, mesh: bool) -> None:
+        name = self.namespace(role)
+        labels = {RUN_LABEL: self.run} | (dict(self.mesh.namespace_labels) if mesh else {})
+        annotations = dict(self.mesh.namespace_annotations) if mesh else {}
+        self.cluster.apply({"apiVersion": "v1", "kind": "Namespace",
+                            "metadata": {"name": name, "labels": labels, "annotations": annotations}})
+        program = paths.agent_program().read_text(encoding="utf-8")
+        self.cluster.apply(self._ours("v1", "ConfigMap", "agent", name) | {"data": {"agent.py": program}})
+
+    def _create(self, workload: Workload) -> None:
+        namespace = self.namespace(workload.namespace)
+        self._workloads[workload.name] = workload
+        self.cluster.apply(self._ours("v1", "ServiceAccount", workload.name, namespace))
+        labels = {RUN_LABEL: self.run, WORKLOAD_LABEL: workload.name, **workload.labels}
+        template: Object = {"metadata": {"labels": labels},
+                            "spec": {**self._template["spec"], "serviceAccountName": workload.name}}
+        if workload.mesh:
+            template = self.mesh.inject(template)
+        self.cluster.apply(self._ours("apps/v1", "Deployment", workload.name, namespace) | {"spec": {
+            "replicas": 1, "selector": {"matchLabels": {WORKLOAD_LABEL: workload.name}}, "template": template,
+        }})
+
+    def _ours(self, api_version: str, kind: str, name: str, namespace: str) -> Object:
+        return {"apiVersion": api_version, "kind": kind,
+                "metadata": {"name": name, "namespace": namespace, "labels": {RUN_LABEL: self.run}}}
+
+    # --- readiness ---
+
+    def _list_pods(self) -> list[Object]:
+        pods, _ = self.cluster.list("v1", "pods", labels=f"{RUN_LABEL}={self.run}")
+        return pods
+
+    def _await(self, names: Iterable[str]) -> None:
+        wanted = frozenset(names)
+
+        def ready() -> dict[str, Pod]:
+            pods = {pod["metadata"]["labels"].get(WORKLOAD_LABEL): pod for pod in self._list_pods()}
+            missing = sorted(name for name in wanted if name not in pods or not _ready(pods[name]))
+            if missing:
+                raise NotYet("; ".join(_state(name, pods.get(name)) for name in missing))
+            return {name: _as_pod(name, pods[name]) for name in wanted}
+
+        try:
+            waited = eventually(ready, what=f"the pods of {', '.join(sorted(wanted))} to be ready",
+                                within=READY_WITHIN, consecutive=1, longest=0.2, progress=self._progress)
+        except NotConverged as error:
+            raise ProvisionError(f"{error}\n{self._autopsy(wanted)}") from error
+        self._pods.update(waited.last)
+
+    def _autopsy(self, wanted: frozenset[str]) -> str:
+        """Collect what tells why pods are not ready: their events and the end of their logs."""
+        lines: list[str] = []
+        for pod in self._list_pods():
+            if pod["metadata"]["labels"].get(WORKLOAD_LABEL) in wanted and not _ready(pod):
+                lines += _autopsy(self.cluster, pod)
+        return "\n".join(lines) or "no pod was created; look at the events of the Deployments"
+
+
+def remove_run(cluster: Cluster, run: str, progress: Progress | None = None) -> None:
+    """Delete the namespaces of a run, found by label, and wait until they are gone. Raises ProvisionError."""
+    namespaces, _ = cluster.list("v1", "namespaces", labels=f"{RUN_LABEL}={run}")
+    for namespace in namespaces:
+        cluster.delete({"apiVersion": "v1", "kind": "Namespace", **namespace})
+
+    def gone() -> None:
+        left, _ = cluster.list("v1", "namespaces", labels=f"{RUN_LABEL}={run}")
+        if left:
+            raise NotYet("; ".join(_blocked(namespace) for namespace in left))
+
+    try:
+        eventually(gone, what=f"the namespaces of run {run} to go", within=GONE_WITHIN, consecutive=1,
+                   longest=0.5, progress=progress)
+    except NotConverged as error:
+        raise ProvisionError(f"{error}. Remove what blocks them, then run `mesh-conformance cleanup`") from error
+
+
+def _load(name: str) -> dict[str, Any]:
+    data = yaml.safe_load((paths.fixtures() / "workloads" / name).read_text(encoding="utf-8"))
+    if not isinstance(data, dict):
+        raise ProvisionError(f"workloads/{name} is not a YAML mapping")
+    return data
+
+
+def _ready(pod: Object) -> bool:
+    conditions = {entry["type"]: entry["status"] for entry in pod.get("status", {}).get("conditions") or ()}
+    return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
+
+
+def _restarts(pod: Object) -> int:
+    return sum(int(entry.get("restartCount", 0)) for entry in pod["status"].get("containerStatuses") or ())
+
+
+def _as_pod(workload: str, pod: Object) -> Pod:
+    return Pod(pod["metadata"]["name"], pod["metadata"]["namespace"], workload, _restarts(pod))
+
+
+def _state(name: str, pod: Object | None) -> str:
+    if pod is None:
+        return f"{name} has no pod yet"
+    status = pod.get("status", {})
+    waiting = [
+        f"container {entry['name']}: {entry['state']['waiting'].get('reason', 'waiting')}"
+        for entry in (status.get("initContainerStatuses") or []) + (status.get("containerStatuses") or [])
+        if entry.get("state", {}).get("waiting")
+    ]
+    unready = [entry["name"] for entry in status.get("containerStatuses") or () if not entry.get("ready")]
+    detail = waiting or ([f"not ready: {', '.join(unready)}"] if unready else [])
+    return f"{name} is {status.get('phase', 'unknown')}" + (f" ({'; '.join(detail)})" if detail else "")
+
+
+def _trouble(known: Pod, pod: Object | None) -> str:
+    if pod is None:
+        return f"pod {known.name} is gone"
+    if _restarts(pod) > known.restarts:
+        return f"a container of pod {known.name} has restarted"
+    return "" if _ready(pod) else f"pod {known.name} is not ready: {_state(known.workload, pod)}"
+
+
+def _blocked(namespace: Object) -> str:
+    name = namespace["metadata"]["name"]
+    reasons = [
+        entry.get("message", "") for entry in namespace.get("status", {}).get("conditions") or ()
+        if entry.get("status") == "True"
+    ]
+    return f"{name} is still there" + (f": {'; '.join(reasons)}" if reasons else "")
+
+
+def _autopsy(cluster: Cluster, pod: Object) -> list[str]:
+    name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+    lines = [f"pod {name}:"]
+    try:
+        events, _ = cluster.list("v1", "events", namespace, fields=f"involvedObject.name={name}")
+        lines += [f"  event {event.get('reason')}: {event.get('message')}" for event in events[-8:]]
+        for container in pod["spec"]["containers"]:
+            log = _log(cluster, namespace, name, container["name"])
+            lines += [f"  log of {container['name']}: {line}" for line in log]
+    except ClusterError as error:
+        lines.append(f"  no more is known: {error}")
+    return lines
+
+
+def _log(cluster: Cluster, namespace: str, pod: str, container: str) -> list[str]:
+    try:
+        return cluster.pod_log(namespace, pod, container, tail=15).splitlines()
+    except NotFound:
+        return []
+    except ClusterError as error:
+        return [f"({error.found})"]
