@@ -1,0 +1,118 @@
+"""One check as it goes through pytest's phases, and the result that comes of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from _pytest.outcomes import Skipped
+
+from conformance.cluster import ClusterError
+from conformance.evidence import Evidence
+from conformance.outcome import Nonconformance, Outcome, Result, outcome_of
+from conformance.requirement import Requirement
+from conformance.smi import NotExpressible
+from conformance.waiting import NotConverged, NotYet, eventually
+
+
+class Unjudged(Skipped):
+    """Raised by a fixture when a requirement cannot be judged on this mesh; pytest shows it as skipped."""
+
+    def __init__(self, outcome: Outcome, reason: str) -> None:
+        super().__init__(f"{outcome}: {reason}")
+        self.outcome = outcome
+        self.reason = reason
+
+
+@dataclass
+class Check:
+    """What has come of one check so far. The first phase that goes wrong decides."""
+
+    row: Requirement
+    started: float = field(default_factory=time.monotonic)
+    outcome: Outcome | None = None
+    message: str = ""
+    evidence: Evidence = field(default_factory=Evidence)
+    unexplained: bool = False
+
+    def phase(self, when: str, error: BaseException | None, funcargs: Mapping[str, Any]) -> None:
+        """Take what a phase (setup, call, teardown) ended with."""
+        self.evidence = funcargs.get("evidence", self.evidence)
+        if isinstance(error, Nonconformance) and (disturbed := _disturbances(funcargs)):
+            error = ClusterError(f"judging {self.row.id}", f"{disturbed}. Seen meanwhile: {error}")
+        if self.outcome not in (None, Outcome.PASSED, Outcome.OBSERVED) or (error is None and when != "call"):
+            return
+        self._decide(error)
+
+    def _decide(self, error: BaseException | None) -> None:
+        match error:
+            case Unjudged():
+                self.outcome, self.message = error.outcome, error.reason
+            case NotExpressible():
+                self.outcome, self.message = Outcome.NOT_APPLICABLE, str(error)
+            case Skipped():
+                self.outcome, self.message = Outcome.SKIPPED, str(error.msg)
+            case _:
+                self.outcome = outcome_of(error, judged=self.row.judged)
+                self.unexplained = not _explained(error)
+                self.message = "" if error is None else _message(error, unexplained=self.unexplained)
+                if self.outcome is Outcome.OBSERVED and error is not None:
+                    self.evidence.observe(self.message)
+
+    def dress(self, report: pytest.TestReport) -> None:
+        """Make pytest's own report of a phase say what the outcome is, in words instead of a traceback."""
+        if report.when != "call" and report.passed:
+            return
+        if self.outcome in (Outcome.FAILED, Outcome.ERROR) and report.failed and not self.unexplained:
+            report.longrepr = f"{self.row.id} {self.outcome}: {self.message}"
+        elif self.outcome is Outcome.OBSERVED and report.failed:
+            report.outcome, report.longrepr = "passed", None
+        elif self.outcome is Outcome.NOT_APPLICABLE and report.failed:
+            report.outcome, report.longrepr = "skipped", ("", 0, f"Skipped: {self.outcome}: {self.message}")
+
+
+def result_of(check: Check, mesh: str, version: str, reproduce: str, worker: str) -> Result:
+    """Return the result of a check that has gone through all phases."""
+    evidence = check.evidence
+    return Result(
+        requirement=check.row.id, level=check.row.level, mesh=mesh, api=check.row.api, version=version,
+        outcome=check.outcome or Outcome.ERROR, message=check.message or ("" if check.outcome else "it never ran"),
+        duration=round(time.monotonic() - check.started, 4), convergence=tuple(evidence.convergence),
+        samples=tuple(evidence.samples), applied=tuple(evidence.applied), observed="; ".join(evidence.observations),
+        reproduce=reproduce, worker=worker, judged=check.row.judged,
+    )
+
+
+def _explained(error: BaseException | None) -> bool:
+    """Whether an exception is one of ours, whose message says all: others are bugs and keep their traceback."""
+    return error is None or type(error).__module__.split(".")[0] == "conformance"
+
+
+def _message(error: BaseException, *, unexplained: bool) -> str:
+    return f"unexpected {type(error).__name__}: {error}" if unexplained else str(error)
+
+
+def _disturbances(funcargs: Mapping[str, Any]) -> str:
+    """Say which of the run's pods were disturbed; their trouble is not the mesh's.
+
+    The kubelet needs a moment to notice that a container has died, so a second look follows the first.
+    """
+    topology = funcargs.get("topology")
+    if topology is None:
+        return ""
+
+    def look() -> str:
+        found = "; ".join(topology.disturbances())
+        if not found:
+            raise NotYet("all pods are as they were")
+        return found
+
+    try:
+        return eventually(look, what="a disturbance", within=0.5, consecutive=1, interval=0.25).last
+    except NotConverged:
+        return ""
+    except ClusterError as error:
+        return f"the pods could not be looked at: {error}"

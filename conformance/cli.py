@@ -1,0 +1,189 @@
+"""The command line: `mesh-conformance run | requirements | sandbox | selftest | cleanup`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance import __version__, options, paths
+from conformance.cluster import Cluster, ClusterError, KubeconfigError
+from conformance.mesh import MeshError
+from conformance.options import OptionError
+from conformance.outcome import ExitCode
+from conformance.report.writers import writers
+from conformance.report.writing import ReportError
+from conformance.requirement import SelectionError, catalogue, select, to_markdown, to_table
+from conformance.topology import RUN_LABEL, ProvisionError, remove_run
+
+EXIT_CODES = """exit codes:
+  0    conformant: every judged requirement that was selected passed
+  1    not conformant: the mesh violates a must or a behaviour
+  2    usage: unknown option, mesh or requirement, unreadable kubeconfig
+  3    the harness or the cluster broke, or a result is missing
+  4    nothing was selected, or nothing of it could be judged: not a pass
+  130  interrupted
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    parser = _parser()
+    chosen, rest = parser.parse_known_args(arguments)
+    if rest and chosen.command != "run":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        return int(chosen.action(chosen, rest))
+    except (KubeconfigError, OptionError, SelectionError, MeshError) as error:
+        return _complain(error, ExitCode.USAGE)
+    except (ClusterError, ProvisionError, ReportError) as error:
+        return _complain(error, ExitCode.ERROR)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mesh-conformance", description="Judge service meshes by what they do.", epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = _command(commands, "run", _run, "judge a mesh: in the sandbox, or on the cluster that --context names")
+    options.add_options(run.add_argument)
+    run.add_argument("-n", metavar="WORKERS", dest="workers", default="0",
+                     help="worker processes, each with a sandbox of its own (default: 0, none)")
+
+    listing = _command(commands, "requirements", _requirements, "print the catalogue of requirements")
+    listing.add_argument("--requirement", action="append", metavar="ID", default=[], help="only these; globs work")
+    listing.add_argument("--level", action="append", metavar="LEVEL", default=[], help="only these levels")
+    listing.add_argument("--format", choices=("table", "markdown"), default="table", help="default: table")
+
+    sandbox = _command(commands, "sandbox", _sandbox, "start the sandbox with its mesh, to play with")
+    sandbox.add_argument("--smi", metavar="VERSION", dest="conformance_smi", help="SMI version to serve")
+    sandbox.add_argument("--mutant", metavar="NAME", dest="conformance_mutant", help="break the mesh in this way")
+
+    selftest = _command(commands, "selftest", _selftest, "run every mutant and print which requirements fail it")
+    selftest.add_argument("--list", action="store_true", help="name the mutants and stop")
+    selftest.add_argument("--mutant", action="append", metavar="NAME", default=[], help="only these mutants")
+    selftest.add_argument("--own", action="store_true", help="only the requirement that each mutant must fail")
+    selftest.add_argument("-n", metavar="WORKERS", dest="workers", type=int, default=2,
+                          help="sandboxes side by side (default: 2)")
+
+    cleanup = _command(commands, "cleanup", _cleanup, "remove what killed runs left in a cluster")
+    cleanup.add_argument("--kubeconfig", required=True, metavar="FILE", help="kubeconfig of the cluster")
+    cleanup.add_argument("--context", metavar="NAME", help="its context (default: the current one)")
+    return parser
+
+
+def _command(commands: Any, name: str, action: Callable[..., int], text: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text, allow_abbrev=False, epilog=EXIT_CODES,
+                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+    command.set_defaults(action=action)
+    return command
+
+
+def _run(chosen: argparse.Namespace, rest: list[str]) -> int:
+    settings = options.settings(vars(chosen))
+    if not select(catalogue(paths.suites()), settings.patterns, settings.levels):
+        raise _NothingSelectedError("no requirement has one of these ids and one of these levels")
+    if settings.kubeconfig or settings.context:
+        Cluster.from_kubeconfig(settings.kubeconfig or options.default_kubeconfig(), settings.context).close()
+    if not settings.dry_run:
+        writers(settings.report_dir)
+    return pytest_run(_given(chosen), rest, workers=chosen.workers)
+
+
+def pytest_run(given: Sequence[str], rest: Sequence[str] = (), *, workers: str = "0") -> int:
+    """Run the suites with pytest, apart from any project that the current directory may belong to."""
+    suites = paths.suites()
+    quiet = ["--no-header", "-rN", "-p", "no:cacheprovider", "-p", "no:warnings"]
+    where = ["-c", os.devnull, f"--rootdir={suites}", f"--confcutdir={suites}"]
+    verdict = _Verdict()
+    code: int = pytest.main([
+        "-p", "conformance.plugin", *where, *quiet, "-n", workers, *given, *rest, str(suites / "smi"),
+    ], plugins=[verdict])
+    return verdict.code if verdict.code is not None else _WITHOUT_VERDICT.get(code, ExitCode.ERROR)
+
+
+_WITHOUT_VERDICT: dict[int, ExitCode] = {
+    pytest.ExitCode.OK: ExitCode.CONFORMANT,  # a preview
+    pytest.ExitCode.INTERRUPTED: ExitCode.INTERRUPTED,
+    pytest.ExitCode.USAGE_ERROR: ExitCode.USAGE,
+    pytest.ExitCode.NO_TESTS_COLLECTED: ExitCode.NOTHING,
+}
+
+
+class _Verdict:
+    """Takes the exit code that the plugin decided on; pytest's own codes have other meanings for the same numbers."""
+
+    def __init__(self) -> None:
+        self.code: ExitCode | None = None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """Look after all others have had their say."""
+        yield
+        if isinstance(session.exitstatus, ExitCode):
+            self.code = session.exitstatus
+
+
+class _NothingSelectedError(OptionError):
+    """Nothing was selected."""
+
+
+def _given(chosen: argparse.Namespace) -> list[str]:
+    """Write the options of `run` down again, for pytest."""
+    words: list[str] = []
+    for name, value in sorted(vars(chosen).items()):
+        option = "--" + name.removeprefix("conformance_").replace("_", "-")
+        if not name.startswith("conformance_") or value in (None, False):
+            continue
+        if value is True:
+            words.append(option)
+        else:
+            words += [f"{option}={item}" for item in (value if isinstance(value, list) else [value])]
+    return words
+
+
+def _requirements(chosen: argparse.Namespace, _: list[str]) -> int:
+    rows = select(catalogue(paths.suites()), chosen.requirement, chosen.level)
+    print(to_markdown(rows).rstrip() if chosen.format == "markdown" else to_table(rows))
+    return ExitCode.CONFORMANT if rows else ExitCode.NOTHING
+
+
+def _sandbox(chosen: argparse.Namespace, _: list[str]) -> int:
+    from conformance.sandbox.playground import play  # noqa: PLC0415 - only this command needs the sandbox
+
+    return play(options.settings(vars(chosen)))
+
+
+def _selftest(chosen: argparse.Namespace, _: list[str]) -> int:
+    from conformance.selftest import selftest  # noqa: PLC0415 - only this command needs the mutants
+
+    return selftest(chosen.mutant, own=chosen.own, workers=chosen.workers, only_list=chosen.list)
+
+
+def _cleanup(chosen: argparse.Namespace, _: list[str]) -> int:
+    cluster = Cluster.from_kubeconfig(Path(chosen.kubeconfig), chosen.context)
+    namespaces, _revision = cluster.list("v1", "namespaces", labels=RUN_LABEL)
+    for run in sorted({namespace["metadata"]["labels"][RUN_LABEL] for namespace in namespaces}):
+        print(f"removing what run {run} left")
+        remove_run(cluster, run)
+    print("nothing is left")
+    return ExitCode.CONFORMANT
+
+
+def _complain(error: Exception, code: ExitCode) -> int:
+    print(f"mesh-conformance: {error}", file=sys.stderr)
+    return ExitCode.NOTHING if isinstance(error, _NothingSelectedError) else code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

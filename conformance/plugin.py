@@ -1,0 +1,124 @@
+"""The pytest plugin: options, one test per requirement and mesh, outcomes instead of tracebacks, reports.
+
+Tests without a requirement are left as pytest has them, so that the plugin can be loaded beside any other tests.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from typing import Any, Final
+
+import pytest
+
+from conformance import mesh as meshes
+from conformance import options, paths
+from conformance.checks import Check, result_of
+from conformance.options import OptionError, Settings
+from conformance.report import codec
+from conformance.report.model import Header
+from conformance.reporting import HEADER_PROPERTY, RESULT_PROPERTY, Reporting
+from conformance.requirement import Requirement, SelectionError, catalogue, select
+from conformance.run import Surroundings, header
+
+SETTINGS: Final = pytest.StashKey[Settings]()
+SURROUNDINGS: Final = pytest.StashKey[Surroundings]()
+_CHECK: Final = pytest.StashKey[Check]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the harness's options."""
+    options.add_options(parser.getgroup("mesh-conformance").addoption)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the settings and register the fixtures that the suites use."""
+    config.addinivalue_line("markers", "requirement(row): the requirement of the catalogue that a test checks")
+    try:
+        config.stash[SETTINGS] = options.settings(vars(config.option))
+    except (OptionError, SelectionError, meshes.MeshError) as error:
+        raise pytest.UsageError(str(error)) from None
+    config.pluginmanager.import_plugin(f"{paths.fixtures_module()}.provision")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Reporting(config, config.stash[SETTINGS]), "mesh-conformance-reporting")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every check on every mesh that was asked for."""
+    if "mesh" in metafunc.fixturenames:
+        names = [meshes.load(name).name for name in metafunc.config.stash[SETTINGS].meshes]
+        metafunc.parametrize("mesh", metafunc.config.stash[SETTINGS].meshes, ids=names, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the checks of the selected requirements, and all tests that are not checks."""
+    settings = config.stash[SETTINGS]
+    if not settings.patterns and not settings.levels:
+        return
+    rows = [row for item in items if (row := _row(item))]
+    try:
+        selected = set(select(rows or catalogue(paths.suites()), settings.patterns, settings.levels))
+    except SelectionError as error:
+        raise pytest.UsageError(str(error)) from None
+    dropped = [item for item in items if (row := _row(item)) and row not in selected]
+    items[:] = [item for item in items if item not in set(dropped)]
+    config.hook.pytest_deselected(items=dropped)
+
+
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Stop before anything runs when only a preview was asked for."""
+    settings = session.config.stash[SETTINGS]
+    if not settings.dry_run or hasattr(session.config, "workerinput"):
+        return None
+    from conformance.preflight import preview  # noqa: PLC0415 - needs a cluster, which other runs open later
+
+    rows = tuple(dict.fromkeys(row for item in session.items if (row := _row(item))))
+    _say(session.config, preview(settings, rows))
+    return True
+
+
+# --- one check ---
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Turn what a check raised into an outcome, and send the result with the report of its last phase."""
+    report = yield
+    row = _row(item)
+    if row is None:
+        return report
+    check = item.stash.setdefault(_CHECK, Check(row, started=time.monotonic()))
+    check.phase(call.when, call.excinfo.value if call.excinfo else None, _funcargs(item))
+    check.dress(report)
+    if call.when == "teardown":
+        settings = item.config.stash[SETTINGS]
+        surroundings = item.config.stash.get(SURROUNDINGS, Surroundings())
+        result = result_of(check, _mesh_name(item), surroundings.version(row), settings.command(row.id),
+                           getattr(item.config, "workerinput", {}).get("workerid", ""))
+        report.user_properties.append((HEADER_PROPERTY, codec.encode(_header(item.session, surroundings)).decode()))
+        report.user_properties.append((RESULT_PROPERTY, codec.encode(result).decode()))
+    return report
+
+
+def _header(session: pytest.Session, surroundings: Surroundings) -> Header:
+    rows = dict.fromkeys(row for item in session.items if (row := _row(item)))
+    return header(session.config.stash[SETTINGS], surroundings, sorted(rows, key=lambda row: row.id))
+
+
+def _say(config: pytest.Config, text: str) -> None:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.write_line(text)
+
+
+def _row(item: pytest.Item) -> Requirement | None:
+    marker = item.get_closest_marker("requirement")
+    return marker.args[0] if marker else None
+
+
+def _funcargs(item: pytest.Item) -> dict[str, Any]:
+    return getattr(item, "funcargs", {})
+
+
+def _mesh_name(item: pytest.Item) -> str:
+    return meshes.load(item.callspec.params["mesh"]).name  # type: ignore[attr-defined]

@@ -1,0 +1,90 @@
+"""One run: what was selected, what came of it, and the reports. Lives in the process that reports, not in workers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from conformance import __version__, smi
+from conformance.mesh import Mesh
+from conformance.options import Settings
+from conformance.outcome import Case, ExitCode, Result, Verdict, exit_code, verdicts
+from conformance.report.model import Component, Footer, Header, MeshUnderTest, count, now
+from conformance.report.writers import Writers
+from conformance.requirement import Requirement
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a worker found where it ran: the cluster, the meshes on it and the APIs it serves."""
+
+    kubernetes: str = ""
+    meshes: tuple[MeshUnderTest, ...] = ()
+    apis: smi.ServedApis = field(default_factory=lambda: smi.ServedApis({}))
+
+    def version(self, requirement: Requirement) -> str:
+        """Return the API version in which a requirement is judged here, or its newest when none is served."""
+        return self.apis.version(requirement.api) or requirement.versions[-1]
+
+
+def header(settings: Settings, surroundings: Surroundings, selected: Iterable[Requirement]) -> Header:
+    """Return the header of a record."""
+    return Header(
+        harness=Component("mesh-conformance", __version__), started=now(), command=settings.command(), seed=0,
+        kubernetes=surroundings.kubernetes, meshes=surroundings.meshes, apis=surroundings.apis.served,
+        selected=tuple(requirement.id for requirement in selected),
+    )
+
+
+class Run:
+    """Takes results as they come and closes the reports with the verdicts."""
+
+    def __init__(self, settings: Settings, catalogue: tuple[Requirement, ...], selected: tuple[Requirement, ...],
+                 meshes: tuple[Mesh, ...], writers: Writers) -> None:
+        self.settings = settings
+        self.interrupted = False
+        self.results: list[Result] = []
+        self._catalogue = catalogue
+        self._selected = selected
+        self._meshes = meshes
+        self._writers = writers
+        self._header: Header | None = None
+        self._started = time.monotonic()
+
+    def begin(self, found: Header) -> None:
+        """Take what the first worker found where it runs; later ones find the same."""
+        if self._header is None:
+            self._header = found
+            self._writers.start(found)
+
+    def take(self, result: Result) -> None:
+        """Take one result. Raises ReportError."""
+        self.begin(header(self.settings, Surroundings(), self._selected))
+        self.results.append(result)
+        self._writers.result(result)
+
+    def finish(self) -> ExitCode:
+        """Close the reports and return the exit code. Raises ReportError."""
+        self.begin(header(self.settings, Surroundings(), self._selected))
+        decided = self._verdicts()
+        code = exit_code(self.results, decided, interrupted=self.interrupted)
+        self._writers.finish(Footer(
+            finished=now(), duration=round(time.monotonic() - self._started, 3), counts=count(self.results),
+            verdicts=decided, exit_code=int(code), interrupted=self.interrupted,
+        ))
+        return code
+
+    def _verdicts(self) -> tuple[Verdict, ...]:
+        chosen = set(self._selected)
+        expected = [case for row in self._catalogue if row in chosen for case in self._cases(row)]
+        left_out = [case for row in self._catalogue if row not in chosen for case in self._cases(row)]
+        return verdicts(self.results, expected=expected, left_out=left_out)
+
+    def _cases(self, requirement: Requirement) -> list[Case]:
+        """Return the judged cases of a requirement: one per mesh, in the version that is served."""
+        served = smi.ServedApis(self._header.apis if self._header else {}).version(requirement.api)
+        version = served or requirement.versions[-1]
+        if not requirement.judged or not requirement.applies_to(version):
+            return []
+        return [Case(mesh.name, requirement.api, version, requirement.id) for mesh in self._meshes]

@@ -1,0 +1,3 @@
+"""Plain `pytest suites/smi` runs as `mesh-conformance run` does."""
+
+pytest_plugins = ["conformance.plugin"]
