@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -39,17 +42,26 @@ def open_place(settings: Settings, progress: Progress | None = None) -> Iterator
 def _sandbox(settings: Settings, progress: Progress | None) -> Iterator[Cluster]:
     # Not at the top: a run on a named cluster needs none of the sandbox's machinery.
     from conformance.sandbox import Sandbox  # noqa: PLC0415
-    from conformance.sandbox.mutants import mutant  # noqa: PLC0415
+    from conformance.sandbox.mutants import find  # noqa: PLC0415
 
     if settings.mutant:
-        mutant(settings.mutant)
+        find(settings.mutant)
     with Sandbox(crds=smi.custom_resource_definitions(settings.smi)) as sandbox:
         cluster = Cluster.from_kubeconfig(sandbox.kubeconfig)
         try:
             install(cluster, meshes.load(settings.meshes[0]), settings.mutant, progress)
             yield cluster
+            if settings.keep:
+                _stay(cluster)
         finally:
             cluster.close()
+
+
+def _stay(cluster: Cluster) -> None:
+    """Keep the sandbox until Ctrl-C. Past pytest's capture, because a person has to read it."""
+    print(f"\nthe sandbox is kept until Ctrl-C: export KUBECONFIG={cluster.source}", file=sys.__stderr__, flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 def install(cluster: Cluster, mesh: Mesh, mutant: str = "", progress: Progress | None = None) -> None:
@@ -80,5 +92,6 @@ def _mutated(obj: Object, mutant: str) -> Object:
     if obj["kind"] != "Deployment":
         return obj
     changed = copy.deepcopy(obj)
-    changed["spec"]["template"]["spec"]["containers"][0]["command"] += ["--mutant", mutant]
+    container = changed["spec"]["template"]["spec"]["containers"][0]
+    container["args"] = [*container.get("args", []), "--mutant", mutant]
     return changed

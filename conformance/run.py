@@ -5,14 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from conformance import __version__, smi
+from conformance import mesh as meshes
 from conformance.mesh import Mesh
 from conformance.options import Settings
 from conformance.outcome import Case, ExitCode, Result, Verdict, exit_code, verdicts
 from conformance.report.model import Component, Footer, Header, MeshUnderTest, count, now
 from conformance.report.writers import Writers
 from conformance.requirement import Requirement
+
+
+UNKNOWN: Final = "unknown"
 
 
 @dataclass(frozen=True)
@@ -29,10 +34,13 @@ class Surroundings:
 
 
 def header(settings: Settings, surroundings: Surroundings, selected: Iterable[Requirement]) -> Header:
-    """Return the header of a record."""
+    """Return the header of a record. It names every mesh that was asked for, found or not."""
+    found = {under_test.name: under_test for under_test in surroundings.meshes}
+    asked = [meshes.load(name).name for name in settings.meshes]
     return Header(
         harness=Component("mesh-conformance", __version__), started=now(), command=settings.command(), seed=0,
-        kubernetes=surroundings.kubernetes, meshes=surroundings.meshes, apis=surroundings.apis.served,
+        kubernetes=surroundings.kubernetes or UNKNOWN, apis=surroundings.apis.served,
+        meshes=tuple(found.get(name, MeshUnderTest(name, UNKNOWN)) for name in asked),
         selected=tuple(requirement.id for requirement in selected),
     )
 

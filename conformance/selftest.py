@@ -21,7 +21,7 @@ from conformance.outcome import ExitCode, Outcome
 from conformance.report import record
 from conformance.report.codec import RecordError
 from conformance.requirement import catalogue
-from conformance.sandbox.mutants import MUTANTS, Mutant, mutant
+from conformance.sandbox.mutants import MUTANTS, Mutant, find
 
 RUN_WITHIN: Final = 600.0
 """Seconds after which a run is given up; it is killed, and its sandbox with it."""
@@ -55,7 +55,7 @@ class Kill:
 
 def selftest(names: Sequence[str], *, own: bool, workers: int, only_list: bool) -> int:
     """Judge mutants (all, without `names`), print the matrix and return an exit code. Raises MeshError."""
-    chosen = [mutant(name) for name in names] or list(MUTANTS.values())
+    chosen = [find(name) for name in names] or list(MUTANTS.values())
     if only_list:
         print(tabulate([(m.name, m.kills, m.description) for m in chosen], ("mutant", "must fail", "what it does")))
         return ExitCode.CONFORMANT

@@ -1,0 +1,200 @@
+"""The figures of benchmarks/README.md, measured again: `python benchmarks/measure.py [WHAT …]`.
+
+Each figure is printed with its limit. Absolute times wobble on a small or busy machine: run it alone, and twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+
+from conformance import mesh, smi
+from conformance.client import Call, Client
+from conformance.cluster import Cluster
+from conformance.evidence import Evidence
+from conformance.expect import Only
+from conformance.objects import Objects, Services
+from conformance.options import Settings
+from conformance.place import open_place
+from conformance.topology import Topology
+
+RUN = [sys.executable, "-m", "conformance.cli", "run", "-q"]
+
+
+def report(what: str, value: float, limit: float, unit: str, detail: str = "") -> None:
+    print(f"{what}: {value:.3g} {unit} (limit {limit:g} {unit}){'; ' + detail if detail else ''}", flush=True)
+
+
+@contextmanager
+def provisioned() -> Iterator[tuple[Cluster, Topology]]:
+    with open_place(Settings()) as cluster:
+        topology = Topology(cluster, mesh.load("reference"), "bench")
+        topology.provision()
+        yield cluster, topology
+
+
+def topology() -> None:
+    """From nothing (imports included) to a ready topology."""
+    script = ("from benchmarks_measure import provisioned\nimport time\n"
+              "with provisioned(): print(time.monotonic())")
+    times = []
+    for _ in range(5):
+        started = time.monotonic()
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True,
+                              env={"PYTHONPATH": str(_alias()), "PATH": "/usr/bin:/bin"})
+        times.append(float(done.stdout) - started)
+    report("sandbox from nothing to a ready topology", statistics.median(times), 5, "s", _spread(times))
+
+
+def suite() -> None:
+    """The whole suite, from the command to the report."""
+    for workers, limit in (("0", 30), ("2", 30)):
+        times = [_run("-n", workers)[0] for _ in range(3)]
+        report(f"TrafficSplit suite with -n{workers}", statistics.median(times), limit, "s", _spread(times))
+
+
+def sample() -> None:
+    """2,000 requests through a sidecar, a connection each, and a control before them."""
+    with provisioned() as (_, deployed):
+        client = Client("client", deployed, Evidence())
+        target = deployed.service("v1")
+        times = []
+        for _ in range(10):
+            started = time.perf_counter()
+            client.sees(target, Only(target), requests=50)
+            client.sees(target, Only(target), requests=2000)
+            times.append(time.perf_counter() - started)
+    report("sample of 2,000 with its control", statistics.median(times), 1, "s", _spread(times))
+
+
+def effect() -> None:
+    """From sending a changed split to the first answer that shows it."""
+    with provisioned() as (cluster, deployed):
+        evidence = Evidence()
+        objects = Objects(cluster, "bench", "bench", evidence)
+        services, client = Services(objects, deployed), Client("client", deployed, evidence)
+        root, left, right = services("root", "v1"), services("left", "v2"), services("right", "v3")
+        split = smi.traffic_split(smi.served_apis(cluster), "bench", root.namespace, root.name, {left.name: 1})
+        objects.create(split)
+        client.sees(root, Only(left), requests=10)
+        times = []
+        for number in range(30):
+            wanted = (right, left)[number % 2]
+            started = time.perf_counter()
+            cluster.patch(split, {"spec": {"backends": [{"service": wanted.name, "weight": 1}]}})
+            while not client.probe(Call(root.hosts[0]), 1).answers.keys() <= wanted.endpoints(8080):
+                pass
+            times.append((time.perf_counter() - started) * 1000)
+    report("changed split to effect at the client", statistics.median(times), 150, "ms", _spread(times))
+
+
+def memory() -> None:
+    """Peak of the whole run: the sum over all its processes, pages that they share counted once (PSS)."""
+    seconds, peak = _run(watch=_pss)
+    report("peak memory of the whole run", peak / 2**20, 1536, "MiB", f"sampled over {seconds:.0f} s")
+
+
+def endurance(runs: int = 50) -> None:
+    """Runs in a row: no failure, no error, nothing left behind."""
+    before = _footprint()
+    bad = 0
+    for number in range(1, runs + 1):
+        seconds, _ = _run()
+        left = _footprint() - before
+        print(f"run {number}: {seconds:.1f} s{', left behind: ' + ', '.join(sorted(left)) if left else ''}", flush=True)
+        bad += bool(left)
+    report(f"{runs} runs in a row, runs that left anything", bad, 0, "runs")
+
+
+def _run(*options: str, watch: Callable[[psutil.Process], float] | None = None) -> tuple[float, float]:
+    """Run the suite once; raises when it is not conformant. Returns seconds, and the peak of what was watched."""
+    with TemporaryDirectory() as directory:
+        log = Path(directory) / "log"
+        started = time.monotonic()
+        with log.open("wb") as output:
+            process = subprocess.Popen([*RUN, "--report-dir", f"{directory}/report", *options],
+                                       stdout=output, stderr=subprocess.STDOUT)
+            peak = _watched(process, watch) if watch else 0.0
+            code = process.wait(timeout=600)
+        seconds = time.monotonic() - started
+        if code:
+            print(log.read_text(errors="replace"))
+            raise SystemExit(f"a run of the reference mesh ended with {code}")
+    return seconds, peak
+
+
+def _watched(process: subprocess.Popen[bytes], watch: Callable[[psutil.Process], float]) -> float:
+    peaks, over = [0.0], threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.3):
+            peaks.append(watch(psutil.Process(process.pid)))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    process.wait(timeout=600)
+    over.set()
+    watcher.join()
+    return max(peaks)
+
+
+def _pss(root: psutil.Process) -> float:
+    total = 0
+    for process in [root, *root.children(recursive=True)]:
+        try:
+            total += process.memory_full_info().pss
+        except psutil.Error:
+            continue
+    return float(total)
+
+
+def _footprint() -> set[str]:
+    """What a run could leave: its directories, and processes of its pods."""
+    directories = {path.name for path in Path("/tmp").glob("mesh-conformance-*")}
+    processes = {
+        f"process {process.info['name']}" for process in psutil.process_iter(["name", "cmdline"])
+        if any("mesh-conformance-" in word for word in process.info["cmdline"] or ())
+    }
+    return directories | processes
+
+
+def _spread(times: list[float]) -> str:
+    return f"median of {len(times)}, {min(times):.3g} to {max(times):.3g}"
+
+
+def _alias() -> Path:
+    """A directory in which this file can be imported by a plain name."""
+    directory = Path(_keep.name)
+    target = directory / "benchmarks_measure.py"
+    if not target.exists():
+        target.symlink_to(Path(__file__).resolve())
+    return directory
+
+
+_keep = TemporaryDirectory()
+
+WHAT = {"topology": topology, "suite": suite, "sample": sample, "effect": effect, "memory": memory,
+        "endurance": endurance}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", nargs="*", choices=[*WHAT, []], help="figures to measure (default: all but endurance)")
+    parser.add_argument("--runs", type=int, default=50, help="runs of `endurance`")
+    chosen = parser.parse_args()
+    for name in chosen.what or [name for name in WHAT if name != "endurance"]:
+        endurance(chosen.runs) if name == "endurance" else WHAT[name]()
+
+
+if __name__ == "__main__":
+    main()

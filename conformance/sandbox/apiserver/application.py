@@ -1,0 +1,224 @@
+"""The API server as an ASGI application: routes, and the gate before them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from conformance.sandbox.apiserver import reviews
+from conformance.sandbox.apiserver.discovery import AGGREGATED
+from conformance.sandbox.apiserver.errors import ApiError, method_not_allowed, no_such_path, unauthorized
+from conformance.sandbox.apiserver.reading import flag
+from conformance.sandbox.apiserver.targets import locate
+from conformance.sandbox.apiserver.wire import negotiate, refuse, respond
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from conformance.sandbox.apiserver.access import Tokens
+    from conformance.sandbox.apiserver.faults import Faults
+    from conformance.sandbox.apiserver.handlers import Handlers
+    from conformance.sandbox.apiserver.targets import Target
+
+_LOG = logging.getLogger(__name__)
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_OPEN = frozenset({"/healthz", "/livez", "/readyz", "/version", "/version/"})
+VERSION = {
+    "major": "1",
+    "minor": "34",
+    "gitVersion": "v1.34.0+sandbox",
+    "gitCommit": "",
+    "gitTreeState": "clean",
+    "buildDate": "1970-01-01T00:00:00Z",
+    "goVersion": "",
+    "compiler": "",
+    "platform": "",
+}
+
+
+class Gate:
+    """Before everything else: faults that a test has asked for, then the token."""
+
+    def __init__(self, app: ASGIApp, tokens: Tokens, faults: Faults) -> None:
+        self._app = app
+        self._tokens = tokens
+        self._faults = faults
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        fault = self._faults.take(scope["method"], scope["path"])
+        if fault is not None:
+            await asyncio.sleep(fault.hang)
+            if fault.status is not None:
+                error = ApiError(fault.status, *fault.reason, retry_after=fault.retry_after)
+                await refuse(error)(scope, receive, send)
+                return
+        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        user = self._tokens.authenticate(given.decode("latin-1"))
+        if user is None and scope["path"] not in _OPEN:
+            await refuse(unauthorized())(scope, receive, send)
+            return
+        scope["user"] = user
+        await self._app(scope, receive, send)
+
+
+class Routes:
+    """The paths of the API server."""
+
+    def __init__(self, handlers: Handlers) -> None:
+        self._handlers = handlers
+
+    def application(self) -> Starlette:
+        get = ["GET"]
+        routes = [
+            *(Route(path, self._healthy, methods=get) for path in ("/healthz", "/livez", "/readyz")),
+            *(Route(path, self._version, methods=get) for path in ("/version", "/version/")),
+            Route("/openapi/v3", self._openapi_index, methods=get),
+            Route("/openapi/v3/{path:path}", self._openapi, methods=get),
+            Route("/api", self._core, methods=get),
+            Route("/api/", self._core, methods=get),
+            Route("/apis", self._groups, methods=get),
+            Route("/apis/", self._groups, methods=get),
+            Route("/api/{version}", self._resources, methods=get),
+            Route("/api/{version}/", self._resources, methods=get),
+            Route("/apis/{group}", self._group, methods=get),
+            Route("/apis/{group}/", self._group, methods=get),
+            Route("/apis/{group}/{version}", self._resources, methods=_METHODS),
+            Route("/apis/{group}/{version}/", self._resources, methods=_METHODS),
+            Route("/api/{version}/{path:path}", self._objects, methods=_METHODS),
+            Route("/apis/{group}/{version}/{path:path}", self._objects, methods=_METHODS),
+        ]
+        handlers: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+            ApiError: self._refused,
+            HTTPException: self._unrouted,
+            Exception: self._broken,
+        }
+        return Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
+
+    # --- errors
+
+    async def _refused(self, request: Request, error: Exception) -> Response:
+        del request
+        assert isinstance(error, ApiError)
+        return refuse(error)
+
+    async def _unrouted(self, request: Request, error: Exception) -> Response:
+        del request
+        assert isinstance(error, HTTPException)
+        return refuse(method_not_allowed() if error.status_code == 405 else no_such_path())
+
+    async def _broken(self, request: Request, error: Exception) -> Response:
+        _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        what = f"the sandbox's API server failed: {type(error).__name__}: {error}"
+        return refuse(ApiError(500, "InternalError", f"Internal error occurred: {what}"))
+
+    # --- what is no object
+
+    async def _healthy(self, request: Request) -> Response:
+        del request
+        return PlainTextResponse("ok")
+
+    async def _version(self, request: Request) -> Response:
+        del request
+        return respond(VERSION)
+
+    async def _openapi_index(self, request: Request) -> Response:
+        del request
+        return respond(self._handlers.openapi.index())
+
+    async def _openapi(self, request: Request) -> Response:
+        return respond(self._handlers.openapi.document(request.path_params["path"]))
+
+    async def _core(self, request: Request) -> Response:
+        accepted = negotiate(request.headers.get("accept", ""), AGGREGATED)
+        if accepted.transform:
+            return respond(self._handlers.discovery.aggregated(core=True), accepted)
+        return respond({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
+
+    async def _groups(self, request: Request) -> Response:
+        accepted = negotiate(request.headers.get("accept", ""), AGGREGATED)
+        if accepted.transform:
+            return respond(self._handlers.discovery.aggregated(core=False), accepted)
+        return respond(self._handlers.discovery.groups(), accepted)
+
+    async def _group(self, request: Request) -> Response:
+        return respond(self._handlers.discovery.group(request.path_params["group"]))
+
+    async def _resources(self, request: Request) -> Response:
+        group, version = request.path_params.get("group", ""), request.path_params["version"]
+        if self._handlers.aggregator.serves(group, version):
+            return await self._handlers.aggregator.forward(request, group, version)
+        if request.method != "GET":
+            raise method_not_allowed()
+        return respond(self._handlers.discovery.resources(group, version))
+
+    # --- objects
+
+    async def _objects(self, request: Request) -> Response:
+        group, version = request.path_params.get("group", ""), request.path_params["version"]
+        path = request.path_params["path"]
+        handlers = self._handlers
+        if handlers.aggregator.serves(group, version):
+            return await handlers.aggregator.forward(request, group, version)
+        if version == "v1" and reviews.is_review(group, path):
+            return await handlers.reviews.review(request, path)
+        target = locate(handlers.store.registry, group, version, path)
+        if target.subresource not in ("", "status", "finalize"):
+            return await self._subresource(request, target)
+        return await (self._object(request, target) if target.name else self._collection(request, target))
+
+    async def _collection(self, request: Request, target: Target) -> Response:
+        handlers = self._handlers
+        match request.method:
+            case "GET" | "HEAD":
+                if flag(request, "watch"):
+                    return handlers.reader.watch(request, target)
+                return handlers.reader.list(request, target)
+            case "POST" if bool(target.namespace) is target.resource.namespaced:
+                return await handlers.editor.create(request, target)
+            case "DELETE":
+                return await handlers.editor.delete_collection(request, target)
+        raise method_not_allowed()
+
+    async def _object(self, request: Request, target: Target) -> Response:
+        handlers = self._handlers
+        match request.method:
+            case "GET" | "HEAD" if target.subresource != "finalize":
+                if flag(request, "watch"):
+                    return handlers.reader.watch(request, target)
+                return handlers.reader.get(request, target)
+            case "PUT":
+                return await handlers.editor.replace(request, target)
+            case "PATCH" if target.subresource != "finalize":
+                return await handlers.editor.patch(request, target)
+            case "DELETE" if not target.subresource:
+                return await handlers.editor.delete(request, target)
+        raise method_not_allowed()
+
+    async def _subresource(self, request: Request, target: Target) -> Response:
+        handlers = self._handlers
+        match target.subresource:
+            case "proxy":
+                return await handlers.proxy.serve(request, target)
+            case "log":
+                return await handlers.pods.log(request, target)
+            case "scale":
+                return await handlers.scaler.serve(request, target)
+            case "token":
+                return await handlers.reviews.token(request, target)
+            case "eviction":
+                return await handlers.pods.evict(request, target)
+            case "binding":
+                return await handlers.pods.bind(request, target)
+        raise ApiError(501, "NotImplemented", f"the sandbox does not offer {target.subresource} of {target.resource.plural}")

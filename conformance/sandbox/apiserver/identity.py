@@ -1,0 +1,194 @@
+"""The rules of object metadata: names, what the server sets, what a client cannot change."""
+
+from __future__ import annotations
+
+import random
+import re
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from conformance.sandbox.apiserver.errors import (
+    Cause,
+    bad_request,
+    conflict,
+    forbidden_value,
+    invalid_value,
+    modified,
+    required,
+)
+from conformance.sandbox.apiserver.objects import JSON, metadata, now
+
+if TYPE_CHECKING:
+    from conformance.sandbox.apiserver.resources import Resource
+
+_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+_LABEL_1035 = r"[a-z]([-a-z0-9]*[a-z0-9])?"
+_QUALIFIED = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
+_LABEL_VALUE = rf"({_QUALIFIED})?"
+_RANDOM_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # as Kubernetes: no vowels, no look-alikes
+
+_SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+
+
+def name_problem(resource: Resource, name: str) -> str | None:
+    """Why `name` cannot name such an object, in the words of the API server; None when it can."""
+    if resource.group == "rbac.authorization.k8s.io":
+        bad = name in (".", "..") or "/" in name or "%" in name
+        return "may not be '.', '..' or contain '/' or '%'" if bad else None
+    if resource.plural == "services" and not resource.group:
+        if re.fullmatch(_LABEL_1035, name) and len(name) <= 63:
+            return None
+        return (
+            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
+            "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for "
+            f"validation is '{_LABEL_1035}')"
+        )
+    if resource.plural == "namespaces" and not resource.group:
+        if re.fullmatch(_LABEL, name) and len(name) <= 63:
+            return None
+        return (
+            "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and "
+            "end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+            f"'{_LABEL}')"
+        )
+    if len(name) > 253:
+        return "must be no more than 253 bytes"
+    if re.fullmatch(_SUBDOMAIN, name):
+        return None
+    return (
+        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
+        "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+        f"'{_SUBDOMAIN}')"
+    )
+
+
+def claim(resource: Resource, obj: JSON, namespace: str) -> None:
+    """Make type and namespace of `obj` those of the request; ApiError 400 when they contradict it."""
+    for field, wanted in (("apiVersion", resource.api_version), ("kind", resource.kind)):
+        given = obj.get(field)
+        if given and given != wanted:
+            raise bad_request(
+                f"the {field} in the data ({given}) does not match the expected {field} ({wanted})"
+            )
+        obj[field] = wanted
+    if "metadata" in obj and not isinstance(obj["metadata"], dict) and obj["metadata"] is not None:
+        raise bad_request(f"metadata of a {resource.kind} must be an object, found {type(obj['metadata']).__name__}")
+    meta = metadata(obj)
+    if not resource.namespaced:
+        meta.pop("namespace", None)
+        return
+    given = meta.get("namespace")
+    if namespace and given and given != namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    meta["namespace"] = given or namespace
+    if not meta["namespace"]:
+        raise bad_request(f"an empty namespace may not be set during creation of a {resource.kind}")
+
+
+def begin(resource: Resource, obj: JSON) -> None:
+    """Give a new object what the server gives: a generated name, uid, times, generation."""
+    meta = metadata(obj)
+    if meta.get("resourceVersion"):
+        raise bad_request("resourceVersion should not be set on objects to be created")
+    if not meta.get("name") and meta.get("generateName"):
+        suffix = "".join(random.choices(_RANDOM_LETTERS, k=5))  # noqa: S311 - a name, not a secret
+        meta["name"] = str(meta["generateName"])[:58] + suffix
+    for field in ("managedFields", *_SERVER_OWNED):
+        meta.pop(field, None)
+    meta["uid"] = str(uuid.uuid4())
+    meta["creationTimestamp"] = now()
+    if "spec" in obj or resource.custom:
+        meta["generation"] = 1
+    else:
+        meta.pop("generation", None)
+
+
+def carry_over(resource: Resource, new: JSON, old: JSON) -> None:
+    """Keep what an update cannot change. ApiError 409 when `new` is based on another revision or another object."""
+    meta, before = metadata(new), old["metadata"]
+    if meta.get("resourceVersion") and str(meta["resourceVersion"]) != before["resourceVersion"]:
+        raise modified(resource, before["name"])
+    if meta.get("uid") and meta["uid"] != before["uid"]:
+        why = (
+            f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {before['uid']}"
+        )
+        raise conflict(resource, before["name"], why)
+    if meta.get("managedFields") is None and "managedFields" in before:
+        meta["managedFields"] = before["managedFields"]
+    for field in (*_SERVER_OWNED, "generation", "resourceVersion", "generateName"):
+        if field in before:
+            meta[field] = before[field]
+        else:
+            meta.pop(field, None)
+
+
+def tidy(obj: JSON) -> None:
+    """Drop empty maps and lists of the metadata, which Kubernetes does not store."""
+    meta = obj["metadata"]
+    for field in ("labels", "annotations", "finalizers", "ownerReferences", "managedFields"):
+        if field in meta and not meta[field]:
+            del meta[field]
+
+
+def problems(resource: Resource, obj: JSON, old: JSON | None) -> list[Cause]:
+    """What is wrong with the metadata of `obj`."""
+    meta = obj["metadata"]
+    found: list[Cause] = []
+    name = meta.get("name")
+    if not name:
+        found.append(required("metadata.name", "name or generateName is required"))
+    elif not isinstance(name, str):
+        raise bad_request(f"metadata.name must be a string, found {name!r}")
+    elif old is None and (why := name_problem(resource, name)):
+        found.append(invalid_value("metadata.name", name, why))
+    found += _map_problems(meta, "labels") + _map_problems(meta, "annotations") + _owner_problems(meta)
+    finalizers = meta.get("finalizers") or []
+    if not isinstance(finalizers, list):
+        raise bad_request("metadata.finalizers must be a list of strings")
+    if old is not None and old["metadata"].get("deletionTimestamp"):
+        added = [item for item in finalizers if item not in (old["metadata"].get("finalizers") or [])]
+        if added:
+            why = f"no new finalizers can be added if the object is being deleted, found new finalizers {added}"
+            found.append(forbidden_value("metadata.finalizers", why))
+    return found
+
+
+def _map_problems(meta: JSON, field: str) -> list[Cause]:
+    entries: Any = meta.get(field) or {}
+    if not isinstance(entries, dict):
+        raise bad_request(f"metadata.{field} must be a map of strings")
+    found: list[Cause] = []
+    for key, value in entries.items():
+        prefix, _, short = key.rpartition("/")
+        bad_prefix = "/" in key and not re.fullmatch(_SUBDOMAIN, prefix.lower() if field == "annotations" else prefix)
+        if bad_prefix or len(short) > 63 or not re.fullmatch(_QUALIFIED, short):
+            why = (
+                "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+                "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc')"
+            )
+            found.append(invalid_value(f"metadata.{field}", key, why))
+        if not isinstance(value, str):
+            raise bad_request(f"metadata.{field}[{key}] must be a string, found {value!r}: quote it")
+        if field == "labels" and (len(value) > 63 or not re.fullmatch(_LABEL_VALUE, value)):
+            why = (
+                "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must "
+                "start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345')"
+            )
+            found.append(invalid_value(f"metadata.{field}", value, why))
+    return found
+
+
+def _owner_problems(meta: JSON) -> list[Cause]:
+    owners: Any = meta.get("ownerReferences") or []
+    found: list[Cause] = []
+    if not isinstance(owners, list):
+        raise bad_request("metadata.ownerReferences must be a list")
+    for index, owner in enumerate(owners):
+        for field in ("apiVersion", "kind", "name", "uid"):
+            if not owner.get(field):
+                found.append(invalid_value(f"metadata.ownerReferences[{index}].{field}", "", "must not be empty"))
+    if sum(1 for owner in owners if owner.get("controller")) > 1:
+        why = "Only one reference can have Controller set to true"
+        found.append(invalid_value("metadata.ownerReferences", "[]", why))
+    return found

@@ -1,0 +1,320 @@
+"""The verbs that write: create, replace, patch, apply, delete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from conformance.sandbox.apiserver import ownership, patches, wire
+from conformance.sandbox.apiserver.customresources import CustomStrategy
+from conformance.sandbox.apiserver.errors import (
+    ApiError,
+    bad_request,
+    method_not_allowed,
+    not_found,
+    unsupported_media_type,
+)
+from conformance.sandbox.apiserver.objects import JSON, clone, metadata, name_of, namespace_of, uid_of
+from conformance.sandbox.apiserver.ownership import Writer
+from conformance.sandbox.apiserver.reading import flag
+from conformance.sandbox.apiserver.resources import NAMESPACES, PODS
+from conformance.sandbox.apiserver.shapes import BuiltinShape, SchemaShape, Shape
+from conformance.sandbox.apiserver.wire import respond
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from conformance.sandbox.apiserver.resources import Resource
+    from conformance.sandbox.apiserver.store import Store
+    from conformance.sandbox.apiserver.targets import Target
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+
+
+def dry_run(request: Request) -> bool:
+    """Whether nothing may be stored. Raises ApiError 400 for any value of `dryRun` but All."""
+    values = request.query_params.getlist("dryRun")
+    if any(value != "All" for value in values):
+        raise bad_request(f'Invalid value: {values}: dryRun: Unsupported value: supported values: "All"')
+    return bool(values)
+
+
+def writer_of(request: Request, target: Target, operation: str = "Update") -> Writer:
+    """Who writes: the `fieldManager` of the query, else the first word of the user agent."""
+    name = request.query_params.get("fieldManager")
+    if not name:
+        name = request.headers.get("user-agent", "unknown").partition("/")[0]
+    return Writer(name[:128], operation, target.resource.api_version, target.subresource)
+
+
+class Editor:
+    """Carries out writes on the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def shape(self, resource: Resource) -> Shape:
+        """How lists and maps of the resource merge."""
+        strategy = self._store.registry.strategy(resource)
+        if isinstance(strategy, CustomStrategy):
+            return SchemaShape(strategy.version(resource).schema, root=True)
+        return BuiltinShape()
+
+    def manage(self, target: Target, writer: Writer) -> Callable[[JSON | None, JSON], None]:
+        """What the store calls to note the owner of changed fields."""
+        shape = self.shape(target.resource)
+        status = "status" in target.resource.subresources
+
+        def note(old: JSON | None, new: JSON) -> None:
+            ownership.note_update(old, new, writer, shape, status=status)
+
+        return note
+
+    def check_fields(self, request: Request, target: Target, obj: JSON) -> list[str]:
+        """The warnings on unknown fields; with `fieldValidation=Strict` they are ApiError 400.
+
+        Fields of built-in kinds are not checked.
+        """
+        mode = request.query_params.get("fieldValidation", "Warn")
+        if mode not in ("Strict", "Warn", "Ignore"):
+            raise bad_request(f'fieldValidation: Unsupported value: "{mode}": use Ignore, Strict or Warn')
+        strategy = self._store.registry.strategy(target.resource)
+        if mode == "Ignore" or not isinstance(strategy, CustomStrategy):
+            return []
+        unknown = [f'unknown field "{path}"' for path in strategy.unknown(target.resource, obj)]
+        if unknown and mode == "Strict":
+            kind, version = target.resource.kind, target.resource.version
+            raise bad_request(
+                f'{kind} in version "{version}" cannot be handled as a {kind}: '
+                f"strict decoding error: {', '.join(unknown)}"
+            )
+        return unknown
+
+    # --- create and replace
+
+    async def create(self, request: Request, target: Target) -> Response:
+        """POST to a collection."""
+        obj = await wire.body(request)
+        _check_type(target, obj)
+        warnings = self.check_fields(request, target, obj)
+        created = self._store.create(
+            target.resource,
+            obj,
+            target.namespace,
+            dry_run=dry_run(request),
+            manage=self.manage(target, writer_of(request, target)),
+        )
+        return self._answer(request, created, 201, warnings)
+
+    async def replace(self, request: Request, target: Target) -> Response:
+        """PUT of an object or of its status."""
+        obj = await wire.body(request)
+        _check_type(target, obj)
+        warnings = self.check_fields(request, target, obj)
+        meta = metadata(obj)
+        if target.subresource == "finalize":
+            return self._finalize(obj, target)
+        if meta.get("name") and meta["name"] != target.name:
+            raise bad_request(
+                f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
+            )
+        meta["name"] = target.name
+        if target.namespace:
+            if meta.get("namespace", target.namespace) != target.namespace:
+                raise bad_request(
+                    "the namespace of the provided object does not match the namespace sent on the request"
+                )
+            meta["namespace"] = target.namespace
+        return self._update(request, target, obj, writer_of(request, target), warnings)
+
+    def _update(
+        self, request: Request, target: Target, obj: JSON, writer: Writer, warnings: list[str]
+    ) -> Response:
+        updated = self._store.update(
+            target.resource,
+            obj,
+            subresource=target.subresource,
+            dry_run=dry_run(request),
+            manage=self.manage(target, writer),
+        )
+        return self._answer(request, updated, 200, warnings)
+
+    def _finalize(self, obj: JSON, target: Target) -> Response:
+        finalizers = (obj.get("spec") or {}).get("finalizers") or []
+        changed = self._store.modify(
+            NAMESPACES, target.name, "", lambda found: found["spec"].update(finalizers=finalizers)
+        )
+        return respond(changed)
+
+    @staticmethod
+    def _answer(request: Request, obj: JSON, status: int, warnings: list[str]) -> Response:
+        return respond(obj, wire.negotiate(request.headers.get("accept", "")), status=status, warnings=warnings)
+
+    # --- patch
+
+    async def patch(self, request: Request, target: Target) -> Response:
+        """PATCH of an object or of its status, in any of the four forms."""
+        form = wire.media_type(request)
+        offered = [JSON_PATCH, MERGE_PATCH, APPLY_PATCH]
+        if not target.resource.custom:
+            offered.insert(2, STRATEGIC_PATCH)
+        if form not in offered:
+            raise unsupported_media_type(offered)
+        patch = wire.parse(await request.body(), as_yaml=form == APPLY_PATCH)
+        if form == APPLY_PATCH:
+            return self._apply(request, target, patch)
+        if flag(request, "force"):
+            raise ApiError(422, "Invalid", 'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: '
+                                           "may not be specified for non-apply patch")  # fmt: skip
+        live = self._store.read(target.resource, target.name, target.namespace)
+        patched = self.patched(form, live, patch, self.shape(target.resource))
+        for field, was, now in (
+            ("name", name_of(live), name_of(patched)),
+            ("namespace", namespace_of(live), namespace_of(patched)),
+        ):
+            if was != now:
+                raise bad_request(f"the {field} of the object ({now}) does not match the {field} on the URL ({was})")
+        warnings = self.check_fields(request, target, patched)
+        return self._update(request, target, patched, writer_of(request, target), warnings)
+
+    @staticmethod
+    def patched(form: str, live: JSON, patch: Any, shape: Shape) -> JSON:
+        """What a patch, other than apply, makes of `live`."""
+        if form == JSON_PATCH:
+            return patches.json_patch(live, patch)
+        if form == MERGE_PATCH:
+            return patches.merge_patch(live, patch)
+        return patches.strategic(live, patch, shape)
+
+    def _apply(self, request: Request, target: Target, config: Any) -> Response:
+        if not isinstance(config, dict):
+            raise bad_request("the body of an apply must be an object")
+        if not request.query_params.get("fieldManager"):
+            raise ApiError(422, "Invalid", 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: '
+                                           "is required for apply patch")  # fmt: skip
+        resource = target.resource
+        for field, wanted in (("apiVersion", resource.api_version), ("kind", resource.kind)):
+            if config.get(field) != wanted:
+                raise bad_request(f"invalid object type: {field} is {config.get(field)!r}, expected {wanted!r}")
+        meta = metadata(config)
+        if meta.get("managedFields"):
+            raise bad_request("metadata.managedFields must be nil")
+        if meta.setdefault("name", target.name) != target.name:
+            raise bad_request(
+                f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
+            )
+        if target.namespace and meta.setdefault("namespace", target.namespace) != target.namespace:
+            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+        warnings = self.check_fields(request, target, config)
+        config = self._known(target, config)
+        try:
+            live = self._store.read(resource, target.name, target.namespace)
+        except ApiError as error:
+            if error.reason != "NotFound" or target.subresource:
+                raise
+            live = None
+        merged = ownership.apply(
+            live,
+            config,
+            writer_of(request, target, "Apply"),
+            self.shape(resource),
+            force=flag(request, "force"),
+            status="status" in resource.subresources,
+        )
+        if live is not None:
+            updated = self._store.update(
+                resource, merged, subresource=target.subresource, dry_run=dry_run(request)
+            )
+            return self._answer(request, updated, 200, warnings)
+        if meta.get("uid"):
+            raise not_found(resource, target.name)
+        fields = merged["metadata"]["managedFields"]
+
+        def own(old: JSON | None, new: JSON) -> None:
+            del old
+            new["metadata"]["managedFields"] = fields
+
+        created = self._store.create(resource, merged, target.namespace, dry_run=dry_run(request), manage=own)
+        return self._answer(request, created, 201, warnings)
+
+    def _known(self, target: Target, config: JSON) -> JSON:
+        """The configuration without what would be pruned: nobody can own an unknown field."""
+        strategy = self._store.registry.strategy(target.resource)
+        if isinstance(strategy, CustomStrategy):
+            config = clone(config)
+            strategy.prune(target.resource, config)
+        return config
+
+    # --- delete
+
+    async def delete(self, request: Request, target: Target) -> Response:
+        """DELETE of an object."""
+        options = await _delete_options(request)
+        deleted = self._store.delete(target.resource, target.name, target.namespace, **options)
+        return respond(self._deleted(target, deleted))
+
+    def _deleted(self, target: Target, obj: JSON) -> JSON:
+        """The object while it still ends (and pods always), otherwise a Status that says it is gone."""
+        try:
+            self._store.read(target.resource, name_of(obj), namespace_of(obj))
+        except ApiError:
+            if target.resource.key != PODS.key:
+                details = {"name": name_of(obj), "kind": target.resource.plural, "uid": uid_of(obj)}
+                if target.resource.group:
+                    details["group"] = target.resource.group
+                return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+        return obj
+
+    async def delete_collection(self, request: Request, target: Target) -> Response:
+        """DELETE of a collection, as far as the selectors match."""
+        if target.resource.key == NAMESPACES.key:
+            raise method_not_allowed()
+        options = await _delete_options(request)
+        found = self._store.select(
+            target.resource,
+            target.namespace or None,
+            labels=request.query_params.get("labelSelector", ""),
+            fields=request.query_params.get("fieldSelector", ""),
+        )
+        for obj in found:
+            self._store.delete(target.resource, name_of(obj), namespace_of(obj), **options)
+        meta = {"resourceVersion": str(self._store.revision)}
+        head = {"kind": target.resource.list_kind, "apiVersion": target.resource.api_version, "metadata": meta}
+        return respond({**head, "items": found})
+
+
+def _check_type(target: Target, obj: JSON) -> None:
+    """Kubernetes demands kind and apiVersion in custom resources and takes them from the path for its own kinds."""
+    for field in ("apiVersion", "kind"):
+        if target.resource.custom and not obj.get(field):
+            raise bad_request(f"Object '{field.capitalize() if field == 'kind' else field}' is missing in the body")
+
+
+async def _delete_options(request: Request) -> dict[str, Any]:
+    """DeleteOptions from the body and, stronger, from the query."""
+    data = await request.body()
+    given: Any = wire.parse(data, as_yaml="yaml" in wire.media_type(request)) if data.strip() else {}
+    if not isinstance(given, dict):
+        raise bad_request("DeleteOptions must be an object")
+    query = request.query_params
+    grace: Any = query.get("gracePeriodSeconds", given.get("gracePeriodSeconds"))
+    propagation = query.get("propagationPolicy") or given.get("propagationPolicy")
+    if propagation is None and (query.get("orphanDependents") == "true" or given.get("orphanDependents")):
+        propagation = "Orphan"
+    try:
+        seconds = None if grace is None else int(grace)
+    except (TypeError, ValueError):
+        raise bad_request(f"gracePeriodSeconds must be an integer, found {grace!r}") from None
+    preconditions = given.get("preconditions") or {}
+    return {
+        "propagation": propagation or "Background",
+        "grace": seconds,
+        "uid": preconditions.get("uid"),
+        "revision": preconditions.get("resourceVersion"),
+        "dry_run": dry_run(request) or given.get("dryRun") == ["All"],
+    }

@@ -1,0 +1,115 @@
+"""The service table: what kube-proxy and the cluster's DNS know, as a file for the socket shim of every pod."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING
+
+from conformance.sandbox.apiserver.errors import unavailable
+from conformance.sandbox.apiserver.objects import JSON, labels_of, name_of, namespace_of
+from conformance.sandbox.apiserver.resources import ENDPOINT_SLICES, SERVICES
+from conformance.sandbox.controllers.base import Controller, Key, Keys
+from conformance.sandbox.controllers.endpoints import SERVICE_LABEL
+from conformance.sandbox.network import loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from conformance.sandbox.apiserver.resources import Resource
+    from conformance.sandbox.apiserver.store import Event, Store
+
+_TABLE: Key = ("", "services")
+
+
+class ServiceTable(Controller):
+    """Writes the table whenever a service or its endpoints change; the file is replaced, never changed in place."""
+
+    def __init__(self, store: Store, file: Path) -> None:
+        super().__init__(store)
+        self._file = file
+        self._written = ""
+
+    def sources(self) -> Mapping[Resource, Keys]:
+        """Services and endpoint slices; all of them are one table."""
+        return {SERVICES: _always, ENDPOINT_SLICES: _always}
+
+    def reconcile(self, key: Key) -> float | None:
+        """Write the table if it differs from what was written last."""
+        del key
+        text = json.dumps({"services": table(self.store)})
+        if text != self._written:
+            new = self._file.with_suffix(".new")
+            new.write_text(text)
+            new.rename(self._file)
+            self._written = text
+        return None
+
+    def resolve(self, namespace: str, name: str, port: int | str) -> tuple[str, int]:
+        """A ready endpoint of a service's port, by number or name, on the wire. Raises ApiError 404 or 503."""
+        service = self.store.read(SERVICES, name, namespace)
+        for entry in service["spec"].get("ports") or []:
+            if str(port) in (str(entry["port"]), entry.get("name")):
+                found = _endpoints(self._slices(namespace, name), entry)
+                if found:
+                    address, number = random.choice(found)  # noqa: S311 - spreading load is no secret
+                    return loopback(address), number
+        raise unavailable(f'no endpoints available for service "{name}"')
+
+    def _slices(self, namespace: str, name: str) -> list[JSON]:
+        return self.store.select(ENDPOINT_SLICES, namespace, labels=f"{SERVICE_LABEL}={name}")
+
+
+def _always(_event: Event) -> Iterable[Key]:
+    return [_TABLE]
+
+
+def table(store: Store) -> list[JSON]:
+    """All services with their ready endpoints, as the shim reads them."""
+    slices: dict[tuple[str, str], list[JSON]] = {}
+    for found in store.select(ENDPOINT_SLICES):
+        slices.setdefault((namespace_of(found), labels_of(found).get(SERVICE_LABEL, "")), []).append(found)
+    entries = []
+    for service in store.select(SERVICES):
+        spec, own = service["spec"], slices.get((namespace_of(service), name_of(service)), [])
+        cluster_ip = spec.get("clusterIP")
+        entries.append(
+            {
+                "name": name_of(service),
+                "namespace": namespace_of(service),
+                "cluster_ip": cluster_ip if cluster_ip and cluster_ip != "None" else None,
+                "external_name": spec.get("externalName") if spec.get("type") == "ExternalName" else None,
+                "ports": [
+                    {
+                        "port": port["port"],
+                        "protocol": port.get("protocol", "TCP"),
+                        "endpoints": _endpoints(own, port),
+                    }
+                    for port in spec.get("ports") or []
+                ],
+                "addresses": sorted({address for found in own for address in _ready(found)}),
+            }
+        )
+    return entries
+
+
+def _ready(endpoint_slice: JSON) -> list[str]:
+    # An unknown readiness counts as ready, as the API says.
+    return [
+        address
+        for endpoint in endpoint_slice.get("endpoints") or []
+        if (endpoint.get("conditions") or {}).get("ready") is not False
+        for address in endpoint["addresses"]
+    ]
+
+
+def _endpoints(slices: list[JSON], port: JSON) -> list[tuple[str, int]]:
+    return [
+        (address, int(target["port"]))
+        for found in slices
+        for target in found.get("ports") or []
+        if (target.get("name") or "") == (port.get("name") or "")
+        and target.get("protocol", "TCP") == port.get("protocol", "TCP")
+        for address in _ready(found)
+    ]

@@ -1,0 +1,57 @@
+"""The reference mesh's control plane as a program: `python -m conformance.sandbox.reference`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from conformance.cluster import Cluster, ClusterError
+from conformance.sandbox.mutants import MUTANTS
+from conformance.sandbox.reference.behaviour import Behaviour
+from conformance.sandbox.reference.control_plane import ControlPlane
+from conformance.sandbox.reference.identity import IdentityError
+from conformance.sandbox.reference.interception import NETWORKS
+
+log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT. Returns 1 when the control plane cannot start."""
+    arguments = _parse()
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    behaviour = MUTANTS[arguments.mutant].behaviour if arguments.mutant else Behaviour()
+    try:
+        cluster = Cluster.in_pod(arguments.service_account)
+        control_plane = ControlPlane(cluster, arguments.state, NETWORKS[arguments.network], behaviour)
+    except (ClusterError, IdentityError, OSError) as error:
+        print(f"the control plane cannot start: {error}", file=sys.stderr)
+        return 1
+    log.info("reference mesh on network %s, mutant: %s", arguments.network, arguments.mutant or "none")
+    # Files appear whole, so the program may end at any moment.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        control_plane.run(threading.Event())
+    except KeyboardInterrupt:
+        log.info("interrupted")
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m conformance.sandbox.reference", description=__doc__)
+    parser.add_argument("--service-account", type=Path, required=True, metavar="DIRECTORY",
+                        help="where the pod's service account is mounted")
+    parser.add_argument("--state", type=Path, required=True, metavar="DIRECTORY",
+                        help="what proxies read; the same directory in their pods")
+    parser.add_argument("--network", choices=sorted(NETWORKS), default="sandbox",
+                        help="how traffic gets into the sidecars")
+    parser.add_argument("--mutant", choices=sorted(MUTANTS), metavar="NAME",
+                        help="break one requirement on purpose")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""Envoy clusters: the endpoints of a Service's port, and the pod's own containers."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from conformance.sandbox.reference import tls
+from conformance.sandbox.reference.interception import Interception
+from conformance.sandbox.reference.listeners import PASSTHROUGH, inbound_cluster
+from conformance.sandbox.reference.plan import Destination, InboundPort, Peer
+
+Resource = dict[str, Any]
+
+_CLUSTER: Final = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+_HTTP: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_AS_THE_CLIENT: Final[Resource] = {
+    _HTTP: {
+        "@type": f"type.googleapis.com/{_HTTP}",
+        "use_downstream_protocol_config": {"http_protocol_options": {}, "http2_protocol_options": {}},
+    },
+}
+_PLAINTEXT: Final[Resource] = {
+    "name": "envoy.transport_sockets.raw_buffer",
+    "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"},
+}
+CONNECT_TIMEOUT: Final = "5s"
+
+
+def destination(interception: Interception, target: Destination) -> Resource:
+    """Return the cluster of a destination: mTLS to peers with a sidecar, plaintext to others.
+
+    A sidecar must show the identity of one of the destination's own service accounts.
+    """
+    peers = [peer for peer in target.peers if interception.wire(peer.address)]
+    cluster = _static(target.name, [_endpoint(interception, peer) for peer in peers])
+    identities = sorted({peer.identity for peer in peers if peer.identity})
+    if identities:
+        cluster["transport_socket_matches"] = [
+            {"name": "mesh", "match": {"mesh": "true"}, "transport_socket": tls.upstream(identities)},
+            {"name": "outside", "match": {}, "transport_socket": _PLAINTEXT},
+        ]
+    return cluster
+
+
+def application(interception: Interception, pod_address: str, port: InboundPort) -> Resource:
+    """Return the cluster of the pod's own container."""
+    return _static(inbound_cluster(port), [_address(interception.application(pod_address), port.port)])
+
+
+def passthrough() -> Resource:
+    """Return the cluster that connects to wherever the client wanted to go."""
+    return {"name": PASSTHROUGH, "type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED",
+            "connect_timeout": CONNECT_TIMEOUT}
+
+
+def _static(name: str, endpoints: list[Resource]) -> Resource:
+    return {
+        "@type": _CLUSTER, "name": name, "type": "STATIC", "connect_timeout": CONNECT_TIMEOUT,
+        "typed_extension_protocol_options": _AS_THE_CLIENT,
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
+    }
+
+
+def _endpoint(interception: Interception, peer: Peer) -> Resource:
+    endpoint = _address(interception.wire(peer.address), peer.port)
+    if peer.identity:
+        endpoint["metadata"] = {"filter_metadata": {"envoy.transport_socket_match": {"mesh": "true"}}}
+    return endpoint
+
+
+def _address(address: str, port: int) -> Resource:
+    return {"endpoint": {"address": {"socket_address": {"address": address, "port_value": port}}}}

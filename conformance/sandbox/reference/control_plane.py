@@ -1,0 +1,111 @@
+"""The control plane: from what the API server says to what each proxy reads."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from conformance import smi
+from conformance.cluster import Cluster
+from conformance.sandbox.reference import parse
+from conformance.sandbox.reference.behaviour import Behaviour
+from conformance.sandbox.reference.events import Reporter
+from conformance.sandbox.reference.files import AUTHORITY, ProxyFiles
+from conformance.sandbox.reference.identity import Authority
+from conformance.sandbox.reference.interception import Interception
+from conformance.sandbox.reference.mirror import Mirror
+from conformance.sandbox.reference.model import Endpoint, Key, Snapshot
+
+COMPONENT: Final = "reference-mesh"
+DEBOUNCE: Final = 0.005  # seconds that further changes are waited for, so that those made together cost one round
+_RETRY: Final = 0.5
+
+log = logging.getLogger(__name__)
+
+
+class ControlPlane:
+    """Watches a cluster and keeps the files of its proxies current."""
+
+    def __init__(self, cluster: Cluster, state: Path, interception: Interception, behaviour: Behaviour) -> None:
+        """Open the state directory. Raises OSError or IdentityError when that is not possible."""
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._files = ProxyFiles(state, interception, Authority.open(state / AUTHORITY))
+        self._behaviour = behaviour
+        self._view = behaviour.view()
+        self._reporter = Reporter(cluster, COMPONENT)
+        self._wake = threading.Event()
+        changed = self._wake.set
+        self._services = Mirror(cluster, "services", lambda: "v1", parse.service, changed)
+        self._pods = Mirror(cluster, "pods", lambda: "v1", parse.pod, changed)
+        self._slices = Mirror(cluster, "endpointslices", lambda: "discovery.k8s.io/v1", parse.slice_endpoints, changed)
+        self._splits = Mirror(cluster, "trafficsplits", _served(cluster, smi.SPLIT), parse.split, changed)
+        self._groups = Mirror(cluster, "httproutegroups", _served(cluster, smi.SPECS), parse.route_group, changed)
+        self._mirrors: tuple[Mirror[Any], ...] = (self._services, self._pods, self._slices, self._splits, self._groups)
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set and `wake` is called."""
+        for run, name in ((self._reporter.run, "events"), *((mirror.run, mirror.plural) for mirror in self._mirrors)):
+            threading.Thread(target=run, args=(stop,), name=name, daemon=True).start()
+        while not stop.is_set():
+            self._wake.wait()
+            time.sleep(DEBOUNCE)
+            self._wake.clear()
+            if all(mirror.synced.is_set() for mirror in self._mirrors):
+                self._round(stop)
+
+    def wake(self) -> None:
+        """Make the control plane look again."""
+        self._wake.set()
+
+    def _round(self, stop: threading.Event) -> None:
+        try:
+            self.reconcile(self.snapshot())
+        except OSError as error:
+            log.warning("writing the proxies' files: %s; trying again", error)
+            stop.wait(_RETRY)
+            self.wake()
+
+    def snapshot(self) -> Snapshot:
+        """Return what the API server has said so far."""
+        pods = sorted(self._pods.values(), key=lambda pod: (not pod.terminating, pod.created))
+        return Snapshot(
+            services={service.key: service for service in self._services.values()},
+            endpoints=_by_service(self._slices.values()),
+            # The last one wins: an address may be in use again while its former pod is still going.
+            pods={pod.address: pod for pod in pods},
+            splits=tuple(self._splits.values()),
+            groups={group.key: group for group in self._groups.values()},
+            malformed=tuple(problem for mirror in (self._splits, self._groups) for problem in mirror.malformed()),
+        )
+
+    def reconcile(self, snapshot: Snapshot) -> None:
+        """Bring all proxies' files and all events in line with a snapshot. Raises OSError."""
+        started = time.monotonic()
+        translation = self._behaviour.translation(self._view(snapshot))
+        proxies = [pod for pod in snapshot.pods.values() if pod.meshed]
+        written = [pod for pod in proxies if self._files.write(translation.plan(pod))]
+        for gone in self._files.keep_only(proxies):
+            log.info("removed the proxy of pod %s", gone)
+        if written:
+            names = ", ".join(f"{pod.namespace}/{pod.name}" for pod in written)
+            log.info("configured %s in %.1f ms", names, 1000 * (time.monotonic() - started))
+        self._reporter.update(self._behaviour.problems(translation))
+
+
+def _served(cluster: Cluster, group: str) -> Callable[[], str | None]:
+    """Return a question: which version of a group is served that the mesh understands, newest first."""
+    def api_version() -> str | None:
+        served = cluster.served(group)
+        return next((f"{group}/{version}" for version in smi.GENERATIONS if version in served), None)
+    return api_version
+
+
+def _by_service(slices: Iterable[tuple[Key, tuple[Endpoint, ...]]]) -> dict[Key, tuple[Endpoint, ...]]:
+    endpoints: dict[Key, tuple[Endpoint, ...]] = {}
+    for key, found in slices:
+        endpoints[key] = endpoints.get(key, ()) + found
+    return endpoints

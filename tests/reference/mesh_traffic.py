@@ -1,0 +1,110 @@
+"""Plain servers and clients for the data-plane test: an Envoy between them is the only thing under test."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import socket
+import subprocess
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import envoy
+
+ENVOY = os.path.join(os.path.dirname(envoy.__file__), "_bin", "envoy")  # noqa: PTH118, PTH120
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one write per answer: two would meet Nagle and delayed ACKs
+    disable_nagle_algorithm = True
+
+    def do_GET(self):
+        caller = self.headers.get("X-Forwarded-Client-Cert", "-").rpartition(";")[2]
+        body = f"{self.server.name} {caller}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def application(name, address, port):
+    """Serve HTTP that answers with its own name and with who it was told is calling."""
+    server = ThreadingHTTPServer((address, port), _Handler)
+    server.name = name
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+@contextlib.contextmanager
+def proxy(directory: Path, admin: str):
+    """Run Envoy on a directory that the control plane wrote, from ready to gone."""
+    log = (directory / "envoy.log").open("wb")
+    process = subprocess.Popen(
+        [ENVOY, "-c", str(directory / "bootstrap.json"), "--disable-hot-restart", "--concurrency", "1", "-l", "warn",
+         "--drain-strategy", "immediate"],
+        stdout=log, stderr=log, start_new_session=True,
+    )
+    try:
+        until = time.monotonic() + 10
+        while not _ready(admin):
+            assert process.poll() is None, (directory / "envoy.log").read_text()
+            assert time.monotonic() < until, (directory / "envoy.log").read_text()
+            time.sleep(0.02)
+        yield
+    finally:
+        process.kill()
+        process.wait(5)
+        log.close()
+
+
+def _ready(admin: str) -> bool:
+    try:
+        return ask(admin, "/ready").startswith("LIVE")
+    except OSError:
+        return False
+
+
+def ask(admin: str, path: str) -> str:
+    """GET a page of Envoy's administration."""
+    connection = http.client.HTTPConnection(admin, 15000, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()
+
+
+class Intercepted(http.client.HTTPConnection):
+    """A connection of an intercepted pod: it goes to the sidecar, which is told the destination in a PROXY header."""
+
+    def __init__(self, outbound: str, destination: str, port: int) -> None:
+        super().__init__(destination, port, timeout=5)
+        self._outbound = outbound
+
+    def connect(self) -> None:
+        self.sock = socket.create_connection((self._outbound, 15001), timeout=5)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        header = f"PROXY TCP4 127.251.0.10 {self.host} 40000 {self.port}\r\n"
+        self.sock.sendall(header.encode())
+
+
+def get(connection, host="root.demo", **headers) -> str:
+    """Send one request and return status and body."""
+    connection.request("GET", "/", headers={"Host": host, **headers})
+    response = connection.getresponse()
+    return f"{response.status} {response.read().decode()}"

@@ -1,0 +1,182 @@
+"""The plugin: what a check raises becomes the right outcome, record and exit code, with and without workers."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance import cli, paths
+from conformance.outcome import ExitCode, Outcome
+from conformance.report import record
+
+pytest_plugins = ["pytester"]
+
+HEAD = '''
+import pytest
+from conformance.checks import Unjudged
+from conformance.cluster import ClusterError
+from conformance.outcome import Nonconformance, Outcome
+from conformance.requirement import requirement
+from conformance.smi import NotExpressible
+
+@pytest.fixture(scope="session")
+def mesh(request):
+    return request.param
+
+def row(number, level="B", **more):
+    return requirement(f"DEMO-{number:03}", level=level, versions=("v1alpha4",), api="demo.example", **more)
+'''
+
+CHECKS = {
+    "passes": ("B", "pass", Outcome.PASSED, ExitCode.CONFORMANT),
+    "violates": ("B", 'raise Nonconformance("bread", "stone")', Outcome.FAILED, ExitCode.NONCONFORMANT),
+    "should": ("S", 'raise Nonconformance("bread", "cake")', Outcome.FAILED, ExitCode.CONFORMANT),
+    "cluster": ("B", 'raise ClusterError("asking", "no answer")', Outcome.ERROR, ExitCode.ERROR),
+    "bug": ("B", 'raise KeyError("oops")', Outcome.ERROR, ExitCode.ERROR),
+    "plain assert": ("B", "assert 1 == 2", Outcome.ERROR, ExitCode.ERROR),
+    "observed": ("N", "pass", Outcome.OBSERVED, ExitCode.NOTHING),
+    "odd but open": ("N", 'raise Nonconformance("x", "y")', Outcome.OBSERVED, ExitCode.NOTHING),
+    "bug while observing": ("O", "1 / 0", Outcome.ERROR, ExitCode.ERROR),
+    "not expressible": ("B", 'raise NotExpressible("no such field")', Outcome.NOT_APPLICABLE, ExitCode.NOTHING),
+    "unsupported": ("B", 'raise Unjudged(Outcome.UNSUPPORTED, "not served")', Outcome.UNSUPPORTED, ExitCode.NOTHING),
+    "skipped": ("B", 'pytest.skip("left out")', Outcome.SKIPPED, ExitCode.ERROR),
+}
+
+
+def check(number, level, body):
+    return f'@row({number}, "{level}")\ndef test_{number}(mesh):\n    """Demands something."""\n    {body}\n\n'
+
+
+@pytest.fixture
+def run(pytester, monkeypatch):
+    """Run checks as `mesh-conformance run` does; returns the exit code, the output and the record."""
+
+    def go(source, *options):
+        suite = pytester.mkdir("suites")
+        monkeypatch.setattr(paths, "suites", lambda: suite)
+        (suite / "smi").mkdir()
+        (suite / "smi" / "test_demo.py").write_text(HEAD + source)
+        directory = pytester.path / "report"
+        code = cli.main(["run", "--report-dir", str(directory), *options])
+        found = directory / "report.jsonl"
+        return code, record.read(found) if found.exists() else None
+
+    return go
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_outcome_and_exit_code(run, name, capsys):
+    level, body, outcome, code = CHECKS[name]
+    exit_code, report = run(check(1, level, body))
+    assert [result.outcome for result in report.results] == [outcome]
+    assert exit_code == code == report.footer.exit_code
+    bugs = ("bug", "plain assert", "bug while observing")
+    assert (">  " in capsys.readouterr().out) == (name in bugs)  # a traceback shows the source line
+    assert report.results[0].reproduce == "mesh-conformance run --requirement DEMO-001"
+
+
+def test_a_violation_is_told_in_words_and_a_bug_with_its_traceback(run, capsys):
+    run(check(1, "B", CHECKS["violates"][1]) + check(2, "B", CHECKS["bug"][1]))
+    output = capsys.readouterr().out
+    assert "wanted bread" in output
+    assert "got stone" in output
+    assert "KeyError" in output
+    assert "raise Nonconformance" not in output
+
+
+def test_an_error_in_cleaning_up_is_an_error(run):
+    source = '''
+@pytest.fixture
+def objects():
+    yield
+    raise ClusterError("removing", "stuck")
+
+@row(1)
+def test_1(mesh, objects):
+    """Demands something."""
+'''
+    code, report = run(source)
+    assert (code, report.results[0].outcome) == (ExitCode.ERROR, Outcome.ERROR)
+    assert "stuck" in report.results[0].message
+
+
+def test_an_error_in_setting_up_is_an_error_of_each_check(run):
+    source = '''
+@pytest.fixture(scope="session")
+def cluster():
+    raise ClusterError("opening", "no server")
+''' + check(1, "B", "pass").replace("(mesh)", "(mesh, cluster)") + check(2, "B", "pass").replace("(mesh)", "(mesh, cluster)")
+    code, report = run(source)
+    assert code == ExitCode.ERROR
+    assert [result.outcome for result in report.results] == [Outcome.ERROR] * 2
+    assert all("no server" in result.message for result in report.results)
+
+
+@pytest.mark.parametrize(("disturbances", "outcome"), [([], Outcome.FAILED), (["pod v1 has restarted"], Outcome.ERROR)])
+def test_a_violation_seen_while_pods_were_disturbed_is_an_error(run, disturbances, outcome):
+    source = f'''
+class Topology:
+    def disturbances(self):
+        return {disturbances!r}
+
+@pytest.fixture
+def topology():
+    return Topology()
+
+@row(1)
+def test_1(mesh, topology):
+    """Demands something."""
+    raise Nonconformance("bread", "stone")
+'''
+    _, report = run(source)
+    assert report.results[0].outcome is outcome
+    assert ("restarted" in report.results[0].message) == bool(disturbances)
+
+
+def test_workers_report_as_one_run(run):
+    source = "".join(check(number, "B", "pass") for number in range(1, 7))
+    code, report = run(source, "-n", "2")
+    assert code == ExitCode.CONFORMANT
+    assert sorted(result.requirement for result in report.results) == [f"DEMO-{n:03}" for n in range(1, 7)]
+    assert {result.worker for result in report.results} <= {"gw0", "gw1"}
+
+
+def test_an_interrupted_run_says_so_and_is_no_pass(run):
+    code, report = run(check(1, "B", "pass") + check(2, "B", "raise KeyboardInterrupt"))
+    assert code == ExitCode.INTERRUPTED
+    assert report.footer.interrupted
+    assert report.footer.verdicts[0].compliance == "incomplete"
+
+
+def test_selection_is_by_id_glob_and_level(run):
+    source = check(1, "B", "pass") + check(2, "M", "pass") + check(3, "N", "pass")
+    code, report = run(source, "--requirement", "demo-00*", "--level", "M")
+    assert code == ExitCode.CONFORMANT
+    assert [result.requirement for result in report.results] == ["DEMO-002"]
+    assert report.footer.verdicts[0].left_out == 1
+
+
+@pytest.mark.parametrize(("options", "code", "complaint"), [
+    (["--requirement", "DEMO-9"], ExitCode.USAGE, "no requirement matches"),
+    (["--requirement", "DEMO-001", "--level", "O"], ExitCode.NOTHING, "no requirement has one of these"),
+    (["--level", "X"], ExitCode.USAGE, "no requirement level"),
+    (["--mesh", "referense"], ExitCode.USAGE, "Did you mean 'reference'"),
+    (["--smi", "v9"], ExitCode.USAGE, "no such version"),
+    (["--context", "x", "--mutant", "y"], ExitCode.USAGE, "for the sandbox"),
+    (["--kubeconfig", "/nowhere"], ExitCode.USAGE, "No such file"),
+    (["--report-dir", "/dev/null/x"], ExitCode.ERROR, "--report-dir"),
+    (["--colour-of-the-mesh"], ExitCode.USAGE, "unrecognized arguments"),
+])
+def test_what_cannot_be_meant_is_refused_before_anything_runs(run, capsys, options, code, complaint):
+    exit_code, report = run(check(1, "B", "pass"), *options)
+    assert exit_code == code
+    assert report is None
+    shown = capsys.readouterr()
+    assert complaint in shown.err + shown.out
+    assert "Traceback" not in shown.err + shown.out
+
+
+def test_tests_that_are_no_checks_are_left_alone(pytester):
+    pytester.makepyfile("def test_plain():\n    assert 1 + 1 == 2\n")
+    result = pytester.runpytest_inprocess("-p", "conformance.plugin")
+    result.assert_outcomes(passed=1)
+    assert not (pytester.path / "conformance-report").exists()
