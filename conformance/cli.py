@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from conformance import __version__, options, paths
+from conformance import __version__, options, paths, place
 from conformance.cluster import Cluster, ClusterError, KubeconfigError
 from conformance.mesh import MeshError
 from conformance.options import OptionError
@@ -19,6 +19,7 @@ from conformance.outcome import ExitCode
 from conformance.report.writers import writers
 from conformance.report.writing import ReportError
 from conformance.requirement import SelectionError, catalogue, select, to_markdown, to_table
+from conformance.sandbox.errors import SandboxError
 from conformance.topology import RUN_LABEL, ProvisionError, remove_run
 
 EXIT_CODES = """exit codes:
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(chosen.action(chosen, rest))
     except (KubeconfigError, OptionError, SelectionError, MeshError) as error:
         return _complain(error, ExitCode.USAGE)
-    except (ClusterError, ProvisionError, ReportError) as error:
+    except (ClusterError, ProvisionError, ReportError, SandboxError) as error:
         return _complain(error, ExitCode.ERROR)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
@@ -83,8 +84,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(commands: Any, name: str, action: Callable[..., int], text: str) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text, allow_abbrev=False, epilog=EXIT_CODES,
-                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text, allow_abbrev=False, epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     command.set_defaults(action=action)
     return command
 
@@ -93,8 +96,13 @@ def _run(chosen: argparse.Namespace, rest: list[str]) -> int:
     settings = options.settings(vars(chosen))
     if not select(catalogue(paths.suites()), settings.patterns, settings.levels):
         raise _NothingSelectedError("no requirement has one of these ids and one of these levels")
-    if settings.kubeconfig or settings.context:
-        Cluster.from_kubeconfig(settings.kubeconfig or options.default_kubeconfig(), settings.context).close()
+    if not settings.sandbox:
+        # Asked before pytest starts: one clear message instead of an error for each requirement.
+        cluster = Cluster.from_kubeconfig(settings.kubeconfig or options.default_kubeconfig(), settings.context)
+        cluster.version()
+        cluster.close()
+    else:
+        place.check_sandbox(settings)
     if not settings.dry_run:
         writers(settings.report_dir)
     return pytest_run(_given(chosen), rest, workers=chosen.workers)

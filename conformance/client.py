@@ -15,7 +15,7 @@ from conformance.expect import Expectation, Tally
 from conformance.outcome import Nonconformance
 from conformance.service import HTTP_PORT, Service
 from conformance.topology import Topology
-from conformance.traffic import Answer, Batch, Request, Sample
+from conformance.traffic import AgentError, Answer, Batch, Failure, Request, Sample
 from conformance.waiting import NotConverged, Progress, Waited, eventually
 
 CONCURRENCY: Final = 8
@@ -97,7 +97,8 @@ class Client:
             expectation.plausible(self.probe(call, expectation.probe))
 
         try:
-            waited = eventually(look, what=f"{call} to be as expected", within=limit, progress=self._progress)
+            waited = eventually(look, what=f"{call} to be as expected", within=limit, interval=0.005,
+                                progress=self._progress)
         except NotConverged as error:
             details = f"not in effect within {limit:g} s, looked {error.probes} times"
             if isinstance(error.cause, Nonconformance):
@@ -123,6 +124,9 @@ class Client:
     def _seen(self, call: Call, sample: Sample, received: Mapping[str, int]) -> Tally:
         answers: Counter[tuple[str, int]] = Counter()
         failures: Counter[str] = Counter()
+        kinds = {outcome.kind for outcome in sample.counts if isinstance(outcome, Failure)}
+        if "unsent" in kinds and "timeout" not in kinds:
+            raise AgentError(f"{self.workload} could not send {len(sample)} requests in time, though none timed out")
         for outcome, count in sample.counts.items():
             if not isinstance(outcome, Answer):
                 failures[outcome.kind] += count

@@ -140,14 +140,15 @@ class Cluster:
 
     def request(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None,
-        content_type: str = "application/json", timeout: float = READ_TIMEOUT, doing: str = "",
+        content_type: str = "application/json", timeout: float | None = None, doing: str = "",
     ) -> bytes:
-        """Send one request and return the body of the answer.
+        """Send one request and return the body of the answer, waiting `timeout` seconds for each part of it.
 
         Throttling (429, after its Retry-After) and, where repeating is harmless, passing server errors are
         waited out for at most PATIENCE seconds. Raises ClusterError or one of its subclasses.
         """
         doing = doing or f"{method} {path}"
+        timeout = READ_TIMEOUT if timeout is None else timeout
         until = time.monotonic() + PATIENCE
         pause = 0.1
         while True:
@@ -322,7 +323,7 @@ class Cluster:
 
     def pod_proxy(
         self, namespace: str, pod: str, port: int, method: str, path: str, body: bytes | None = None,
-        timeout: float = READ_TIMEOUT,
+        timeout: float | None = None,
     ) -> bytes:
         """Send an HTTP request to a port of a pod, through the API server."""
         target = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}:{port}/proxy/{path.lstrip('/')}"

@@ -10,6 +10,7 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,7 @@ class Mesh:
         return [obj for file in self.manifests for obj in load_manifests(self.directory / file)]
 
 
+@cache
 def load(name: str) -> Mesh:
     """Return the mesh of that name, or the one that the path to a `mesh.yaml` describes. Raises MeshError."""
     file = Path(name) if name.endswith(".yaml") else paths.fixtures() / "meshes" / name / "mesh.yaml"

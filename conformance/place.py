@@ -42,10 +42,8 @@ def open_place(settings: Settings, progress: Progress | None = None) -> Iterator
 def _sandbox(settings: Settings, progress: Progress | None) -> Iterator[Cluster]:
     # Not at the top: a run on a named cluster needs none of the sandbox's machinery.
     from conformance.sandbox import Sandbox  # noqa: PLC0415
-    from conformance.sandbox.mutants import find  # noqa: PLC0415
 
-    if settings.mutant:
-        find(settings.mutant)
+    check_sandbox(settings)
     with Sandbox(crds=smi.custom_resource_definitions(settings.smi)) as sandbox:
         cluster = Cluster.from_kubeconfig(sandbox.kubeconfig)
         try:
@@ -55,6 +53,16 @@ def _sandbox(settings: Settings, progress: Progress | None) -> Iterator[Cluster]
                 _stay(cluster)
         finally:
             cluster.close()
+
+
+def check_sandbox(settings: Settings) -> None:
+    """Make sure that the sandbox can do what is asked. Raises SandboxError without a working Envoy, MeshError."""
+    from conformance.sandbox.kubelet.programs import envoy_binary  # noqa: PLC0415 - as above
+    from conformance.sandbox.mutants import find  # noqa: PLC0415
+
+    envoy_binary()
+    if settings.mutant:
+        find(settings.mutant)
 
 
 def _stay(cluster: Cluster) -> None:

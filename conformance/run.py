@@ -16,7 +16,6 @@ from conformance.report.model import Component, Footer, Header, MeshUnderTest, c
 from conformance.report.writers import Writers
 from conformance.requirement import Requirement
 
-
 UNKNOWN: Final = "unknown"
 
 

@@ -100,7 +100,8 @@ def render(kills: Sequence[Kill]) -> str:
         (_name(kill), kill.mutant.kills if kill.mutant else "", ", ".join(kill.failed) or "nothing", kill.verdict)
         for kill in kills
     ]
-    return tabulate(rows, ("mutant", "must fail", "fails", "verdict"), tablefmt="simple", maxcolwidths=[None, None, 60, 60])
+    headers = ("mutant", "must fail", "fails", "verdict")
+    return tabulate(rows, headers, tablefmt="simple", maxcolwidths=[None, None, 60, 60])
 
 
 def _name(kill: Kill) -> str:

@@ -10,7 +10,7 @@ from conformance.report import record
 
 pytest_plugins = ["pytester"]
 
-HEAD = '''
+HEAD = """
 import pytest
 from conformance.checks import Unjudged
 from conformance.cluster import ClusterError
@@ -24,7 +24,7 @@ def mesh(request):
 
 def row(number, level="B", **more):
     return requirement(f"DEMO-{number:03}", level=level, versions=("v1alpha4",), api="demo.example", **more)
-'''
+"""
 
 CHECKS = {
     "passes": ("B", "pass", Outcome.PASSED, ExitCode.CONFORMANT),
@@ -100,11 +100,11 @@ def test_1(mesh, objects):
 
 
 def test_an_error_in_setting_up_is_an_error_of_each_check(run):
-    source = '''
+    source = """
 @pytest.fixture(scope="session")
 def cluster():
     raise ClusterError("opening", "no server")
-''' + check(1, "B", "pass").replace("(mesh)", "(mesh, cluster)") + check(2, "B", "pass").replace("(mesh)", "(mesh, cluster)")
+""" + check(1, "B", "pass").replace("(mesh)", "(mesh, cluster)") + check(2, "B", "pass").replace("(mesh)", "(mesh, cluster)")
     code, report = run(source)
     assert code == ExitCode.ERROR
     assert [result.outcome for result in report.results] == [Outcome.ERROR] * 2

@@ -72,7 +72,7 @@ class Assembly:
             await self._start_api()
             self._populate()
         except PortTakenError as error:
-            raise SandboxError(str(error)) from error
+            raise SandboxError(error.strerror or str(error)) from error
         except OSError as error:
             raise SandboxError(f"the sandbox cannot start in {self.directory}: {error}") from error
 

@@ -72,7 +72,7 @@ class RuntimeClient:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self._numbers = itertools.count(1)
-        self._starting: dict[str, asyncio.Future[int]] = {}
+        self._starting: dict[str, asyncio.Future[Container]] = {}
         self._containers: dict[str, Container] = {}
         self._reading: asyncio.Task[None] | None = None
         self.directory = Path()
@@ -140,7 +140,7 @@ class RuntimeClient:
     async def run(self, program: Program) -> Container:
         """Start a container. Raises ContainerError when its program cannot be executed or the runtime is gone."""
         name = str(next(self._numbers))
-        starting: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        starting: asyncio.Future[Container] = asyncio.get_running_loop().create_future()
         self._starting[name] = starting
         try:
             self._send(
@@ -150,10 +150,9 @@ class RuntimeClient:
                 cwd=str(program.cwd),
                 log=str(program.log),
             )
-            await starting
+            return await starting  # by now it may have ended, and be known to nobody else
         finally:
             self._starting.pop(name, None)
-        return self._containers[name]
 
     def signal(self, container: Container, number: int) -> None:
         """Send a signal to the main process; SIGKILL goes to the whole container. No error when it has ended."""
@@ -196,7 +195,7 @@ class RuntimeClient:
             if starting is None or starting.done():  # whoever asked was cancelled meanwhile
                 self.kill(self._containers[name])
             else:
-                starting.set_result(event["pid"])
+                starting.set_result(self._containers[name])
         elif "failed" in event:
             starting = self._starting.get(event["failed"])
             if starting is not None and not starting.done():

@@ -577,24 +577,27 @@ class Failed(Exception):  # noqa: N818 - a result, not an error
         self.kind, self.detail = kind, detail
 
 
-REFUSED = (ConnectionRefusedError,)
-RESET = (ConnectionResetError, BrokenPipeError, ConnectionAbortedError)
+KINDS = (
+    (socket.gaierror, "name-not-found"),
+    (socket.timeout, "timeout"),
+    (TimeoutError, "timeout"),
+    (ConnectionRefusedError, "refused"),
+    (ConnectionError, "reset"),
+)
 # EPERM and EACCES are how some network policies deny.
 UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EPERM, errno.EACCES)
 
 
-def classify(error: OSError) -> Failed:
-    """The failure that an error of a socket is. `local`: this pod is at its limits, and nothing was learnt."""
-    detail = (error.strerror or type(error).__name__)[:200]
-    if isinstance(error, socket.gaierror):
-        return Failed("name-not-found", detail)
-    if isinstance(error, (socket.timeout, TimeoutError)):
-        return Failed("timeout", "no answer in time")
-    if isinstance(error, REFUSED):
-        return Failed("refused", detail)
-    if isinstance(error, RESET):
-        return Failed("reset", detail)
-    return Failed("unreachable" if error.errno in UNREACHABLE else "local", detail)
+def classify(error: Exception) -> Failed:
+    """The failure that an error is. `local`: this pod is at its limits or at fault, and nothing was learnt."""
+    if isinstance(error, Failed):
+        return error
+    if not isinstance(error, OSError):
+        return Failed("local", f"{type(error).__name__}: {error}"[:200])
+    otherwise = "unreachable" if error.errno in UNREACHABLE else "local"
+    kind = next((kind for type_of_error, kind in KINDS if isinstance(error, type_of_error)), otherwise)
+    detail = error.strerror or ("no answer in time" if kind == "timeout" else type(error).__name__)
+    return Failed(kind, detail[:200])
 
 
 class Plan:
@@ -616,7 +619,10 @@ class Plan:
             raise Malformed(400, f"{where}: url {self.url!r}: need http://HOST[:PORT], tcp:// or udp://HOST:PORT")
         self.port = port
         self.method = text(command, "method", where, "GET")
-        body = text(command, "body", where, "").encode()
+        try:
+            body = text(command, "body", where, "").encode()
+        except UnicodeEncodeError:
+            raise Malformed(400, f"{where}: body is not Unicode") from None
         if self.protocol == "http":
             target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
             if not self.method.isalpha() or not target.isascii() or not target.isprintable() or " " in target:
@@ -793,8 +799,8 @@ class Worker(threading.Thread):
                 try:
                     status, who, raw = self.exchange(plans[index % len(plans)], min(begin + batch.timeout, batch.end))
                     key = (status, who)
-                except (OSError, Failed) as error:
-                    failed = error if isinstance(error, Failed) else classify(error)
+                except Exception as error:  # noqa: BLE001 - a fault of this program must not pass for an answer
+                    failed = classify(error)
                     key = (failed.kind, failed.detail)
                     if time.monotonic() >= batch.end or batch.cancelled:
                         key = CUT  # by the batch, not by anything on the way
@@ -952,8 +958,12 @@ class Batch:
     def start(self) -> None:
         self.begin = time.monotonic()
         self.end = self.begin + self.deadline
-        for worker in self.workers:
-            worker.start()
+        try:
+            for worker in self.workers:
+                worker.start()
+        except RuntimeError as error:
+            self.cancel()
+            raise Malformed(503, f"cannot start {len(self.workers)} threads: {error}") from None
 
     def next(self) -> int | None:
         """The index of the next request to send, None when there is none."""
@@ -1068,6 +1078,8 @@ class Control(Port):
             status, said = self.route(connection, request)
         except Malformed as error:
             status, said = error.status, {"error": str(error)}
+        except Exception as error:  # noqa: BLE001 - the harness should learn of it, and the agent go on
+            status, said = 500, {"error": f"fault of the agent: {type(error).__name__}: {error}"}
         return None if said is None else self.json(request, status, said)
 
     def json(self, request: Request, status: int, said: dict[str, Any] | bytes) -> bytes:
@@ -1120,8 +1132,8 @@ class Control(Port):
             raise Malformed(429, f"{MAX_RUNNING} batches are running already; wait for one, or DELETE it")
         for name in done[: max(0, len(self.batches) + 1 - MAX_REMEMBERED)]:
             del self.batches[name]
-        self.batches[batch.id] = batch
         batch.start()
+        self.batches[batch.id] = batch
         # A thread can hang in name resolution, where no timeout reaches: the batch then ends without it.
         self.loop.call_later(batch.deadline + 1.0, self.finish, batch)
         return self.wait_for(connection, request, batch, wait)

@@ -118,6 +118,9 @@ REQUEST = {"url": "http://x"}
         ({"sample": "s", "requests": [{**REQUEST, "headers": {"a": "b\r\nc: d"}}]}, "line ends"),
         ({"sample": "s", "requests": [{**REQUEST, "headers": {"a": "日"}}]}, "Latin-1"),
         ({"sample": "s", "requests": [{**REQUEST, "headers": 5}]}, "headers must be"),
+        (b'{"sample": "s", "requests": [{"url": "http://x", "body": "\\ud800"}]}', "body is not Unicode"),
+        (b'{"sample": "s", "requests": [{"url": "http://\\ud800"}]}', "Latin-1"),
+        (b'{"sample": "s", "requests": [{"url": "http://x"}], "timeout": NaN}', "timeout"),
         ({"sample": "s", "requests": [{"url": "udp://x:1", "body": "x" * 70_000}]}, "at most"),
         ({"sample": "s", "requests": [REQUEST], "count": 0}, "count must be a number from 1 to 1e+06"),
         ({"sample": "s", "requests": [REQUEST], "count": 1_000_001}, "count"),
@@ -245,6 +248,21 @@ def test_ipv6_and_names_are_dual_where_the_machine_is():
         assert sock.getsockname()[0] in ("::", "0.0.0.0")
     finally:
         sock.close()
+
+
+def test_a_pod_at_its_limits_says_so(agent, monkeypatch):
+    """Failures of the client's own making are `local`, which the harness never takes for the mesh's."""
+    for error in (OSError(24, "Too many open files"), OSError(99, "No address left"), ValueError("a bug")):
+        assert program.classify(error).kind == "local"
+    assert program.classify(OSError(1, "Operation not permitted")).kind == "unreachable"
+
+    def full(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(program.Worker, "start", full)
+    batch = program.Batch({"sample": "s", "requests": [REQUEST], "count": 5, "concurrency": 3}, lambda _: None)
+    with pytest.raises(program.Malformed, match="cannot start 3 threads"):
+        batch.start()
 
 
 def test_a_slow_answer_does_not_stop_others(agent, serve):

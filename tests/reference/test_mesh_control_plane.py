@@ -183,7 +183,7 @@ def test_restarted_control_plane_keeps_certificates_and_removes_leftovers(cluste
 def test_address_in_use_again_belongs_to_the_pod_that_stays(cluster, start):
     cluster.put("pods", pod("old", "10.251.0.11", deletionTimestamp="now", creationTimestamp="2026-01-02"))
     files = start(cluster)
-    eventually(lambda: files.listeners("v1"), "the proxy of v1")
+    eventually(files.listeners, "the proxy of the client")
     assert "sa/v1" in (files.directory / "uid-client" / "cds.json").read_text()
     assert "sa/old" not in (files.directory / "uid-client" / "cds.json").read_text()
 

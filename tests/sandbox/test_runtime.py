@@ -104,16 +104,17 @@ def test_a_container_ends_with_its_main_process(tmp_path):
 
 
 def test_sigterm_goes_to_the_main_process_and_sigkill_to_the_group(tmp_path):
+    async def says(client, word):
+        await asyncio.to_thread(remains.eventually, lambda: word in log_of(client))
+
     async def scenario():
         async with started(tmp_path) as client:
             polite = await client.run(shell(client, "trap 'exit 7' TERM; echo ready; " + FOREVER.replace("60", "0.01")))
-            while "ready" not in log_of(client):
-                await asyncio.sleep(0.01)
+            await says(client, "ready")
             client.signal(polite, signal.SIGTERM)
             assert await asyncio.wait_for(polite.wait(), 5) == Exit(7)
             deaf = await client.run(shell(client, "trap '' TERM; echo deaf; sleep 60 & wait; wait"))
-            while "deaf" not in log_of(client):
-                await asyncio.sleep(0.01)
+            await says(client, "deaf")
             client.signal(deaf, signal.SIGTERM)
             await asyncio.sleep(0.1)
             assert not deaf.ended.done()
@@ -138,7 +139,8 @@ def test_closing_leaves_nothing_not_even_a_daemon_or_a_read_only_directory(tmp_p
         async with started(tmp_path) as client:
             await client.run(shell(client, FOREVER))
             await (await client.run(program(client, sys.executable, "-S", "-c", ESCAPES))).wait()
-            await (await client.run(shell(client, "mkdir -p locked/in && touch locked/in/f && chmod 0 locked/in"))).wait()
+            lock = shell(client, "mkdir -p locked/in && touch locked/in/f && chmod 0 locked/in")
+            await (await client.run(lock)).wait()
             daemon = int(await asyncio.to_thread(remains.eventually, lambda: log_of(client).strip()))
             assert remains.alive(daemon)
         assert not remains.alive(daemon)
@@ -152,9 +154,7 @@ def test_a_killed_runtime_takes_its_containers_along_and_the_client_removes_the_
     async def scenario():
         async with started(tmp_path) as client:
             container = await client.run(shell(client, "sleep 60 & echo $!; " + FOREVER))
-            while not log_of(client):
-                await asyncio.sleep(0.01)
-            grandchild = int(log_of(client))
+            grandchild = int(await asyncio.to_thread(remains.eventually, lambda: log_of(client).strip()))
             os.kill(client.pid, signal.SIGKILL)
             assert await asyncio.wait_for(container.wait(), 5) == Exit(137, signal.SIGKILL)
             await asyncio.to_thread(remains.eventually, lambda: not remains.alive(container.pid))

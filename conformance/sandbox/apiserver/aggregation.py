@@ -137,13 +137,15 @@ class Aggregator:
             raise ValueError(f"bad status from /apis/{group}/{version}: {answer.status_code}")
         found = answer.json()
         if not isinstance(found, dict) or not isinstance(found.get("resources"), list):
-            raise ValueError(f"/apis/{group}/{version} did not answer with an APIResourceList")
+            raise ValueError(  # noqa: TRY004 - the answer is wrong, not the program
+                f"/apis/{group}/{version} did not answer with an APIResourceList"
+            )
         self._discovery.extra[group, version] = found
 
     def _set(self, name: str, status: str, reason: str, message: str) -> None:
         def change(obj: JSON) -> None:
             conditions = obj.setdefault("status", {}).setdefault("conditions", [])
-            before = next((item for item in conditions if item.get("type") == "Available"), {})
+            before: JSON = next((item for item in conditions if item.get("type") == "Available"), {})
             same = before.get("status") == status
             condition = {
                 "type": "Available",

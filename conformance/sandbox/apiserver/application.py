@@ -104,7 +104,7 @@ class Routes:
             HTTPException: self._unrouted,
             Exception: self._broken,
         }
-        return Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
+        return Starlette(routes=routes, exception_handlers=handlers)
 
     # --- errors
 
@@ -188,7 +188,7 @@ class Routes:
             case "POST" if bool(target.namespace) is target.resource.namespaced:
                 return await handlers.editor.create(request, target)
             case "DELETE":
-                return await handlers.editor.delete_collection(request, target)
+                return await handlers.deleter.delete_collection(request, target)
         raise method_not_allowed()
 
     async def _object(self, request: Request, target: Target) -> Response:
@@ -203,7 +203,7 @@ class Routes:
             case "PATCH" if target.subresource != "finalize":
                 return await handlers.editor.patch(request, target)
             case "DELETE" if not target.subresource:
-                return await handlers.editor.delete(request, target)
+                return await handlers.deleter.delete(request, target)
         raise method_not_allowed()
 
     async def _subresource(self, request: Request, target: Target) -> Response:
@@ -221,4 +221,5 @@ class Routes:
                 return await handlers.pods.evict(request, target)
             case "binding":
                 return await handlers.pods.bind(request, target)
-        raise ApiError(501, "NotImplemented", f"the sandbox does not offer {target.subresource} of {target.resource.plural}")
+        what = f"the sandbox does not offer {target.subresource} of {target.resource.plural}"
+        raise ApiError(501, "NotImplemented", what)

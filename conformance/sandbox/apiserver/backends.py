@@ -32,4 +32,4 @@ class PodBackend(Protocol):
 
 
 ServiceResolver: TypeAlias = Callable[[str, str, int | str], tuple[str, int]]
-"""(namespace, service, port number or name) → loopback address of one ready endpoint; raises ApiError 503 without one."""
+"""(namespace, service, port number or name) → loopback address of one ready endpoint; ApiError 503 when none is."""

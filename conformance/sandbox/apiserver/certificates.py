@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import datetime
+import datetime as dt
 import ipaddress
 import os
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 if TYPE_CHECKING:
     from pathlib import Path
 
-_VALID = datetime.timedelta(days=30)
+_VALID = dt.timedelta(days=30)
 _NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 
 
@@ -32,7 +32,7 @@ def make_certificate(directory: Path) -> tuple[Path, Path]:
     """A self-signed certificate for the loopback address, as (certificate, key) files in `directory`."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sandbox-apiserver")])
-    start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=5)
+    start = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5)
     names: list[x509.GeneralName] = [x509.DNSName(name) for name in _NAMES]
     names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
     certificate = (

@@ -22,24 +22,18 @@ _NONE = "<none>"
 def duration(span: timedelta) -> str:
     """An age as kubectl writes it: 5s, 3m20s, 45m, 5h10m, 3d4h, 20d."""
     seconds = int(span.total_seconds())
-    if seconds < 0:
-        return "0s"
     minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if seconds < 120:
-        return f"{seconds}s"
-    if minutes < 10:
-        return _pair(minutes, "m", seconds % 60, "s")
-    if minutes < 180:
-        return f"{minutes}m"
-    if hours < 8:
-        return _pair(hours, "h", minutes % 60, "m")
-    if hours < 48:
-        return f"{hours}h"
-    if days < 8:
-        return _pair(days, "d", hours % 24, "h")
-    if days < 730:
-        return f"{days}d"
-    return _pair(days // 365, "y", days % 365, "d")
+    steps = (
+        (seconds < 120, f"{max(seconds, 0)}s"),
+        (minutes < 10, _pair(minutes, "m", seconds % 60, "s")),
+        (minutes < 180, f"{minutes}m"),
+        (hours < 8, _pair(hours, "h", minutes % 60, "m")),
+        (hours < 48, f"{hours}h"),
+        (days < 8, _pair(days, "d", hours % 24, "h")),
+        (days < 730, f"{days}d"),
+        (True, _pair(days // 365, "y", days % 365, "d")),
+    )
+    return next(text for fits, text in steps if fits)
 
 
 def _pair(high: int, unit: str, low: int, subunit: str) -> str:
@@ -80,11 +74,12 @@ def _containers(field: str) -> Callable[[JSON], str]:
     return lambda obj: ",".join(str(item.get(field)) for item in dig(obj, "spec.template.spec.containers") or [])
 
 
+def _node_port(port: JSON) -> str:
+    return f":{port['nodePort']}" if port.get("nodePort") else ""
+
+
 def _service_ports(obj: JSON) -> str:
-    shown = [
-        f"{port['port']}{':%d' % port['nodePort'] if port.get('nodePort') else ''}/{port.get('protocol', 'TCP')}"
-        for port in dig(obj, "spec.ports") or []
-    ]
+    shown = [f"{port['port']}{_node_port(port)}/{port.get('protocol', 'TCP')}" for port in dig(obj, "spec.ports") or []]
     return ",".join(shown) or _NONE
 
 

@@ -111,7 +111,6 @@ def replica_set(obj: JSON, old: JSON | None) -> None:
 def _template(spec: JSON) -> None:
     template = spec.get("template")
     if template:
-        template.setdefault("metadata", {}).setdefault("creationTimestamp", None)
         pod_spec(template.setdefault("spec", {}))
 
 

@@ -55,7 +55,10 @@ class DefinitionStrategy(Strategy):
             why = "must have exactly one version marked as storage version"
             found.append(invalid_value("spec.versions", [version.get("name") for version in versions], why))
         if spec.get("preserveUnknownFields"):
-            why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+            why = (
+                "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in "
+                "spec.versions[*].schema instead"
+            )
             found.append(invalid_value("spec.preserveUnknownFields", True, why))
         if (spec.get("conversion") or {}).get("strategy") != "None":
             why = 'the sandbox converts with strategy "None" only'
@@ -67,19 +70,14 @@ class DefinitionStrategy(Strategy):
 
 def _names(obj: JSON, old: JSON | None) -> list[Cause]:
     spec, names = obj["spec"], obj["spec"]["names"]
-    found: list[Cause] = []
-    for field, value in (("spec.group", spec.get("group")), ("spec.names.plural", names.get("plural")),
-                         ("spec.names.kind", names.get("kind"))):  # fmt: skip
-        if not value:
-            found.append(required(field))
+    needed = {"spec.group": spec, "spec.names.plural": names, "spec.names.kind": names}
+    found = [required(field) for field, holder in needed.items() if not holder.get(field.rpartition(".")[2])]
     name = obj["metadata"]["name"]
     if not found and name != f"{names['plural']}.{spec['group']}":
         found.append(invalid_value("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
-    if old is not None:
-        for field in ("group", "scope"):
-            if old["spec"].get(field) != spec.get(field):
-                found.append(invalid_value(f"spec.{field}", spec.get(field), "field is immutable"))
-    return found
+    before = old["spec"] if old is not None else spec
+    changed = [field for field in ("group", "scope") if before.get(field) != spec.get(field)]
+    return found + [invalid_value(f"spec.{field}", spec.get(field), "field is immutable") for field in changed]
 
 
 def _version(version: JSON, at: str) -> list[Cause]:
@@ -109,7 +107,8 @@ def _structural(schema: Any, at: str) -> list[Cause]:
         try:
             re.compile(schema["pattern"])
         except re.error as error:
-            found.append(invalid_value(f"{at}.pattern", schema["pattern"], f"must be a valid regular expression: {error}"))
+            why = f"must be a valid regular expression: {error}"
+            found.append(invalid_value(f"{at}.pattern", schema["pattern"], why))
     if kind == "array":
         if "items" not in schema:
             found.append(required(f"{at}.items", "must be specified"))

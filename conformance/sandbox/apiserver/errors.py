@@ -167,8 +167,10 @@ def unsupported_media_type(offered: Sequence[str]) -> ApiError:
 def invalid(resource: Resource, name: str, causes: Sequence[Cause]) -> ApiError:
     """The object breaks its schema or a rule of its kind; every cause names its field."""
     kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-    listed = "; ".join(str(cause) for cause in causes[:1]) if len(causes) == 1 else (
-        "[" + ", ".join(str(cause) for cause in causes) + "]"
+    listed = (
+        "; ".join(str(cause) for cause in causes[:1])
+        if len(causes) == 1
+        else ("[" + ", ".join(str(cause) for cause in causes) + "]")
     )
     details = {**_about(resource, name), "kind": resource.kind, "causes": [cause.to_json() for cause in causes]}
     return ApiError(422, "Invalid", f'{kind} "{name}" is invalid: {listed}', details=details)

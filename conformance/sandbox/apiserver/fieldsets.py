@@ -91,7 +91,9 @@ def decode(fields: Any) -> set[Path]:
 
     def walk(node: Any, path: Path) -> None:
         if not isinstance(node, dict):
-            raise ValueError(f"FieldsV1 is made of maps, found {node!r}")
+            raise ValueError(  # noqa: TRY004 - wrong data, not a wrong call
+                f"FieldsV1 is made of maps, found {node!r}"
+            )
         if not node and path:
             found.add(path)
         for element, child in node.items():
@@ -117,6 +119,13 @@ def dotted(path: Path) -> str:
         else:
             text += f"[={rest}]"
     return text
+
+
+def is_key(path: Path) -> bool:
+    """Whether a path is a field that identifies the item of a keyed list that it is in."""
+    if len(path) < 2 or not path[-2].startswith("k:"):
+        return False
+    return path[-1].removeprefix("f:") in json.loads(path[-2].removeprefix("k:"))
 
 
 def remove(obj: Any, path: Path) -> None:
@@ -150,7 +159,8 @@ def _step(node: Any, element: str) -> str | int | None:
     for index, item in enumerate(node):
         if kind == "v" and item == wanted:
             return index
-        if kind == "k" and isinstance(item, dict):
-            if all(item.get(key, KEY_DEFAULTS.get(key)) == value for key, value in wanted.items()):
-                return index
+        if kind != "k" or not isinstance(item, dict):
+            continue
+        if all(item.get(key, KEY_DEFAULTS.get(key)) == value for key, value in wanted.items()):
+            return index
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.sandbox.apiserver.aggregation import Aggregator
+from conformance.sandbox.apiserver.deleting import Deleter
 from conformance.sandbox.apiserver.discovery import Discovery
 from conformance.sandbox.apiserver.openapi import OpenApi
 from conformance.sandbox.apiserver.podapi import PodHandler
@@ -31,6 +32,7 @@ class Handlers:
         self.openapi = OpenApi(store.registry)
         self.reader = Reader(store)
         self.editor = Editor(store)
+        self.deleter = Deleter(store)
         self.scaler = Scaler(store, self.editor)
         self.reviews = ReviewHandler(store, tokens)
         self.pods = PodHandler(store, pods)

@@ -19,7 +19,7 @@ from conformance.sandbox.apiserver.errors import (
 from conformance.sandbox.apiserver.objects import JSON, metadata, now
 
 if TYPE_CHECKING:
-    from conformance.sandbox.apiserver.resources import Resource
+    from conformance.sandbox.apiserver.resources import Key, Resource
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
@@ -31,36 +31,44 @@ _RANDOM_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # as Kubernetes: no vowels, no 
 _SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 
 
-def name_problem(resource: Resource, name: str) -> str | None:
-    """Why `name` cannot name such an object, in the words of the API server; None when it can."""
-    if resource.group == "rbac.authorization.k8s.io":
-        bad = name in (".", "..") or "/" in name or "%" in name
-        return "may not be '.', '..' or contain '/' or '%'" if bad else None
-    if resource.plural == "services" and not resource.group:
-        if re.fullmatch(_LABEL_1035, name) and len(name) <= 63:
-            return None
-        return (
+_NAME_RULES: dict[Key, tuple[str, int, str]] = {
+    ("", "services"): (
+        _LABEL_1035,
+        63,
+        (
             "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
             "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for "
             f"validation is '{_LABEL_1035}')"
-        )
-    if resource.plural == "namespaces" and not resource.group:
-        if re.fullmatch(_LABEL, name) and len(name) <= 63:
-            return None
-        return (
+        ),
+    ),
+    ("", "namespaces"): (
+        _LABEL,
+        63,
+        (
             "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and "
             "end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
             f"'{_LABEL}')"
-        )
-    if len(name) > 253:
-        return "must be no more than 253 bytes"
-    if re.fullmatch(_SUBDOMAIN, name):
-        return None
-    return (
+        ),
+    ),
+}
+_RBAC_NAME_RULE = (r"(?!\.\.?$)[^/%]+", 253, "may not be '.', '..' or contain '/' or '%'")
+_NAME_RULE = (
+    _SUBDOMAIN,
+    253,
+    (
         "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
-        "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
-        f"'{_SUBDOMAIN}')"
-    )
+        f"and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{_SUBDOMAIN}')"
+    ),
+)
+
+
+def name_problem(resource: Resource, name: str) -> str | None:
+    """Why `name` cannot name such an object, in the words of the API server; None when it can."""
+    usual = _RBAC_NAME_RULE if resource.group == "rbac.authorization.k8s.io" else _NAME_RULE
+    pattern, longest, rule = _NAME_RULES.get(resource.key, usual)
+    if len(name) > longest:
+        return f"must be no more than {longest} bytes"
+    return None if re.fullmatch(pattern, name) else rule
 
 
 def claim(resource: Resource, obj: JSON, namespace: str) -> None:
@@ -68,9 +76,7 @@ def claim(resource: Resource, obj: JSON, namespace: str) -> None:
     for field, wanted in (("apiVersion", resource.api_version), ("kind", resource.kind)):
         given = obj.get(field)
         if given and given != wanted:
-            raise bad_request(
-                f"the {field} in the data ({given}) does not match the expected {field} ({wanted})"
-            )
+            raise bad_request(f"the {field} in the data ({given}) does not match the expected {field} ({wanted})")
         obj[field] = wanted
     if "metadata" in obj and not isinstance(obj["metadata"], dict) and obj["metadata"] is not None:
         raise bad_request(f"metadata of a {resource.kind} must be an object, found {type(obj['metadata']).__name__}")
@@ -110,9 +116,7 @@ def carry_over(resource: Resource, new: JSON, old: JSON) -> None:
     if meta.get("resourceVersion") and str(meta["resourceVersion"]) != before["resourceVersion"]:
         raise modified(resource, before["name"])
     if meta.get("uid") and meta["uid"] != before["uid"]:
-        why = (
-            f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {before['uid']}"
-        )
+        why = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {before['uid']}"
         raise conflict(resource, before["name"], why)
     if meta.get("managedFields") is None and "managedFields" in before:
         meta["managedFields"] = before["managedFields"]
@@ -161,7 +165,8 @@ def _map_problems(meta: JSON, field: str) -> list[Cause]:
     found: list[Cause] = []
     for key, value in entries.items():
         prefix, _, short = key.rpartition("/")
-        bad_prefix = "/" in key and not re.fullmatch(_SUBDOMAIN, prefix.lower() if field == "annotations" else prefix)
+        domain = prefix.lower() if field == "annotations" else prefix
+        bad_prefix = "/" in key and not re.fullmatch(_SUBDOMAIN, domain)
         if bad_prefix or len(short) > 63 or not re.fullmatch(_QUALIFIED, short):
             why = (
                 "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
@@ -172,8 +177,8 @@ def _map_problems(meta: JSON, field: str) -> list[Cause]:
             raise bad_request(f"metadata.{field}[{key}] must be a string, found {value!r}: quote it")
         if field == "labels" and (len(value) > 63 or not re.fullmatch(_LABEL_VALUE, value)):
             why = (
-                "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must "
-                "start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345')"
+                "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and "
+                "must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345')"
             )
             found.append(invalid_value(f"metadata.{field}", value, why))
     return found
@@ -185,9 +190,11 @@ def _owner_problems(meta: JSON) -> list[Cause]:
     if not isinstance(owners, list):
         raise bad_request("metadata.ownerReferences must be a list")
     for index, owner in enumerate(owners):
-        for field in ("apiVersion", "kind", "name", "uid"):
-            if not owner.get(field):
-                found.append(invalid_value(f"metadata.ownerReferences[{index}].{field}", "", "must not be empty"))
+        found += [
+            invalid_value(f"metadata.ownerReferences[{index}].{field}", "", "must not be empty")
+            for field in ("apiVersion", "kind", "name", "uid")
+            if not owner.get(field)
+        ]
     if sum(1 for owner in owners if owner.get("controller")) > 1:
         why = "Only one reference can have Controller set to true"
         found.append(invalid_value("metadata.ownerReferences", "[]", why))

@@ -7,6 +7,8 @@ from typing import Any, TypeAlias, TypeVar
 
 JSON: TypeAlias = dict[str, Any]
 
+Objects: TypeAlias = list[JSON]
+
 T = TypeVar("T")
 
 
@@ -27,7 +29,7 @@ def now() -> str:
 def parse_time(text: str) -> datetime | None:
     """A `metav1.Time` or `MicroTime`; None when the text is no such time."""
     try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(text)
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

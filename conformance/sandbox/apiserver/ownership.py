@@ -130,13 +130,22 @@ def apply(live: JSON | None, config: JSON, writer: Writer, shape: Shape, *, forc
     merged = _merge(live, config, shape) if live is not None else clone(config)
     dropped = (own.fields if own else frozenset()) - applied
     kept = frozenset().union(*(entry.fields for entry in others)) if others else frozenset()
-    for path in sorted(dropped, key=len, reverse=True):
-        if path not in kept and not any(other[: len(path)] == path for other in kept | applied):
-            fieldsets.remove(merged, path)
+    _remove(merged, dropped, kept | applied)
     if own is None or own.fields != applied or merged != live:
         own = _Entry(writer, applied, now())
     merged["metadata"]["managedFields"] = _write([own, *others])
     return merged
+
+
+def _remove(obj: JSON, dropped: frozenset[Path], kept: frozenset[Path]) -> None:
+    """Take `dropped` out of `obj`, in place, except where something of `kept` lies at or below it."""
+    needed = {path[:length] for path in kept for length in range(1, len(path) + 1)}
+    gone: set[Path] = set()
+    for path in sorted(dropped, key=len):
+        inside = any(path[:length] in gone for length in range(1, len(path)))
+        if not inside and path not in needed and not fieldsets.is_key(path):
+            fieldsets.remove(obj, path)
+            gone.add(path)
 
 
 def _merge(live: Any, config: Any, shape: Shape) -> Any:

@@ -60,6 +60,7 @@ def strategic(obj: JSON, patch: Any, shape: Shape) -> JSON:
 
 
 def _strategic_map(target: Any, patch: JSON, shape: Shape) -> JSON | None:
+    """None when the patch says that the map goes."""
     match patch.get("$patch"):
         case "replace":
             return {field: clone(value) for field, value in patch.items() if field != "$patch"}
@@ -73,27 +74,24 @@ def _strategic_map(target: Any, patch: JSON, shape: Shape) -> JSON | None:
             name = field.removeprefix(_REMOVE)
             result[name] = [item for item in result.get(name) or [] if item not in value]
     for field, value in patch.items():
-        if field.startswith("$"):
-            continue
-        child = shape.child(field)
-        if value is None:
-            result.pop(field, None)
-        elif isinstance(value, dict):
-            merged = _strategic_map(result.get(field), value, child)
-            if merged is None:
-                result.pop(field, None)
-            else:
-                result[field] = merged
-        elif isinstance(value, list):
-            result[field] = _strategic_list(result.get(field), value, child)
-        else:
-            result[field] = value
+        if not field.startswith("$"):
+            _strategic_field(result, field, value, shape.child(field))
     for field, order in patch.items():
-        if field.startswith(_ORDER):
-            name = field.removeprefix(_ORDER)
-            if isinstance(result.get(name), list):
-                result[name] = _ordered(result[name], order, shape.child(name))
+        name = field.removeprefix(_ORDER)
+        if field.startswith(_ORDER) and isinstance(result.get(name), list):
+            result[name] = _ordered(result[name], order, shape.child(name))
     return result
+
+
+def _strategic_field(result: JSON, field: str, value: Any, shape: Shape) -> None:
+    if isinstance(value, dict):
+        value = _strategic_map(result.get(field), value, shape)
+    elif isinstance(value, list):
+        value = _strategic_list(result.get(field), value, shape)
+    if value is None:
+        result.pop(field, None)
+    else:
+        result[field] = value
 
 
 def _strategic_list(target: Any, patch: list[Any], shape: Shape) -> list[Any]:

@@ -9,7 +9,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from conformance.sandbox.apiserver.errors import ApiError, bad_request, expired
-from conformance.sandbox.apiserver.objects import JSON, name_of, namespace_of
+from conformance.sandbox.apiserver.objects import JSON, Objects, name_of, namespace_of
 from conformance.sandbox.apiserver.tables import Tabulator
 from conformance.sandbox.apiserver.wire import Stream, dump, negotiate, respond
 
@@ -85,7 +85,7 @@ class Reader:
         return respond({**head, "items": items}, accepted)
 
     @staticmethod
-    def _page(items: list[JSON], limit: int | None, token: str, meta: JSON) -> list[JSON]:
+    def _page(items: Objects, limit: int | None, token: str, meta: JSON) -> Objects:
         if token:
             try:
                 after = json.loads(base64.urlsafe_b64decode(token))
@@ -104,9 +104,7 @@ class Reader:
     def _form(self, request: Request, target: Target, accepted: Accepted) -> Callable[[JSON], Any]:
         if accepted.transform == "Table":
             tabulator = Tabulator(self._store, target.resource, request.query_params.get("includeObject", "Metadata"))
-            return lambda obj: tabulator.table(
-                [obj], {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-            )
+            return lambda obj: tabulator.table([obj], {"resourceVersion": obj["metadata"].get("resourceVersion", "")})
         if accepted.transform:
             return _partial
         return lambda obj: obj

@@ -60,8 +60,9 @@ def _core(
     categories: tuple[str, ...] = (),
     selectable: tuple[str, ...] = (),
 ) -> Resource:
-    return _of("v1", kind, plural, *short_names, namespaced=namespaced, sub=sub, categories=categories,
-               selectable=selectable)
+    return _of(
+        "v1", kind, plural, *short_names, namespaced=namespaced, sub=sub, categories=categories, selectable=selectable
+    )
 
 
 def _of(
@@ -75,9 +76,7 @@ def _of(
     selectable: tuple[str, ...] = (),
 ) -> Resource:
     group, _, version = api_version.rpartition("/")
-    return Resource(
-        group, version, kind, plural, kind.lower(), short_names, namespaced, sub, categories, selectable
-    )
+    return Resource(group, version, kind, plural, kind.lower(), short_names, namespaced, sub, categories, selectable)
 
 
 _ALL = ("all",)
@@ -104,9 +103,7 @@ SERVICES = _core(
 NAMESPACES = _core(
     "Namespace", "namespaces", "ns", namespaced=_CLUSTER, sub=("status", "finalize"), selectable=("status.phase",)
 )
-NODES = _core(
-    "Node", "nodes", "no", namespaced=_CLUSTER, sub=("status", "proxy"), selectable=("spec.unschedulable",)
-)
+NODES = _core("Node", "nodes", "no", namespaced=_CLUSTER, sub=("status", "proxy"), selectable=("spec.unschedulable",))
 CONFIG_MAPS = _core("ConfigMap", "configmaps", "cm")
 SECRETS = _core("Secret", "secrets", selectable=("type",))
 SERVICE_ACCOUNTS = _core("ServiceAccount", "serviceaccounts", "sa", sub=("token",))

@@ -6,23 +6,13 @@ Validation is jsonschema's, its findings are put in the words of the Kubernetes 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from conformance.sandbox.apiserver.errors import (
-    Cause,
-    invalid_value,
-    quoted,
-    required,
-    unsupported_value,
-)
+from conformance.sandbox.apiserver.errors import Cause, quoted
 from conformance.sandbox.apiserver.objects import JSON, clone
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from jsonschema.exceptions import ValidationError
+from conformance.sandbox.apiserver.wording import cause_of
 
 _TYPE_META = ("apiVersion", "kind", "metadata")
 _KEPT = (
@@ -70,12 +60,13 @@ def default(value: Any, schema: JSON) -> None:
             for item in value:
                 default(item, items)
         return
-    if not isinstance(value, dict):
-        return
+    if isinstance(value, dict):
+        _default_fields(value, schema)
+
+
+def _default_fields(value: JSON, schema: JSON) -> None:
     for field, rule in (schema.get("properties") or {}).items():
-        if "default" in rule and (
-            field not in value or (value[field] is None and not rule.get("nullable"))
-        ):
+        if "default" in rule and (field not in value or (value[field] is None and not rule.get("nullable"))):
             value[field] = clone(rule["default"])
         if field in value:
             default(value[field], rule)
@@ -99,7 +90,7 @@ class Validator:
 
     def problems(self, obj: JSON) -> list[Cause]:
         """What is wrong with `obj`, ordered by field."""
-        found = [cause for error in self._checker.iter_errors(obj) for cause in _causes(error)]
+        found = [cause_of(error) for error in self._checker.iter_errors(obj)]
         found += _duplicates(obj, self._schema, "")
         return sorted(found, key=lambda cause: cause.field)
 
@@ -107,93 +98,21 @@ class Validator:
 def _translate(schema: JSON) -> JSON:
     """The schema in JSON Schema's terms: no `nullable`, no int-or-string, boolean exclusive limits made numbers."""
     found: JSON = {key: schema[key] for key in _KEPT if key in schema}
-    kind = schema.get("type")
-    if schema.get("x-kubernetes-int-or-string"):
-        found["type"] = ["integer", "string"]
-    elif kind:
-        found["type"] = [kind]
-    if schema.get("nullable") and "type" in found:
-        found["type"].append("null")
-        if "enum" in found:
-            found["enum"] = [*found["enum"], None]
+    types = ["integer", "string"] if schema.get("x-kubernetes-int-or-string") else [schema.get("type")]
+    if types[0]:
+        found["type"] = [*types, "null"] if schema.get("nullable") else types
+    if schema.get("nullable") and "enum" in found:
+        found["enum"] = [*found["enum"], None]
     for limit, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         if schema.get(exclusive) is True and limit in found:
             found[exclusive] = found.pop(limit)
     if "properties" in schema:
         found["properties"] = {name: _translate(rule) for name, rule in schema["properties"].items()}
-    if isinstance(schema.get("additionalProperties"), dict):
-        found["additionalProperties"] = _translate(schema["additionalProperties"])
-    if isinstance(schema.get("items"), dict):
-        found["items"] = _translate(schema["items"])
-    if "not" in schema:
-        found["not"] = _translate(schema["not"])
-    for junctor in ("allOf", "anyOf", "oneOf"):
-        if junctor in schema:
-            found[junctor] = [_translate(rule) for rule in schema[junctor]]
+    parts = [part for part in ("additionalProperties", "items", "not") if isinstance(schema.get(part), dict)]
+    found.update({part: _translate(schema[part]) for part in parts})
+    junctors = [junctor for junctor in ("allOf", "anyOf", "oneOf") if junctor in schema]
+    found.update({junctor: [_translate(rule) for rule in schema[junctor]] for junctor in junctors})
     return found
-
-
-def _type_name(value: Any) -> str:
-    names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
-    return names.get(type(value), "null")
-
-
-def _path(parts: Iterable[str | int]) -> str:
-    text = ""
-    for part in parts:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
-
-
-def _causes(error: ValidationError) -> Iterator[Cause]:
-    at = _path(error.absolute_path)
-    here = at or "<nil>"
-    value, rule = error.instance, error.validator_value
-    shown = "" if isinstance(value, (dict, list)) else value
-    match str(error.validator):
-        case "required":
-            missing = [name for name in rule if name not in value]
-            # jsonschema reports each missing field on its own; which one only its message tells
-            name = next((name for name in missing if error.message.startswith(repr(name))), missing[0])
-            yield required(f"{at}.{name}" if at else name)
-        case "type":
-            wanted = "integer or string" if rule[:2] == ["integer", "string"] else rule[0]
-            kind = _type_name(value)
-            detail = f'{at} in body must be of type {wanted}: "{kind}"'
-            yield Cause("FieldValueTypeInvalid", here, f'Invalid value: "{kind}": {detail}')
-        case "enum":
-            yield unsupported_value(here, value, rule)
-        case "minimum" | "exclusiveMinimum":
-            how = "greater than" if error.validator == "exclusiveMinimum" else "greater than or equal to"
-            yield invalid_value(here, value, f"{at} in body should be {how} {rule}")
-        case "maximum" | "exclusiveMaximum":
-            how = "less than" if error.validator == "exclusiveMaximum" else "less than or equal to"
-            yield invalid_value(here, value, f"{at} in body should be {how} {rule}")
-        case "pattern":
-            yield invalid_value(here, value, f"{at} in body should match '{rule}'")
-        case "minLength":
-            yield invalid_value(here, value, f"{at} in body should be at least {rule} chars long")
-        case "maxLength":
-            yield Cause("FieldValueTooLong", here, f"Too long: may not be more than {rule} bytes")
-        case "minItems":
-            yield invalid_value(here, len(value), f"{at} in body should have at least {rule} items")
-        case "maxItems":
-            yield Cause("FieldValueTooMany", here, f"Too many: {len(value)}: must have at most {rule} items")
-        case "minProperties":
-            yield invalid_value(here, len(value), f"{at} in body should have at least {rule} properties")
-        case "maxProperties":
-            yield Cause("FieldValueTooMany", here, f"Too many: {len(value)}: must have at most {rule} items")
-        case "multipleOf":
-            yield invalid_value(here, value, f"{at} in body should be a multiple of {rule}")
-        case "oneOf":
-            how = "Found none valid" if error.context else "Found more than one valid"
-            yield invalid_value(here, shown, f'"{at}" must validate one and only one schema (oneOf). {how}')
-        case "anyOf":
-            yield invalid_value(here, shown, f'"{at}" must validate at least one schema (anyOf)')
-        case "not":
-            yield invalid_value(here, shown, f'"{at}" must not validate the schema (not)')
-        case _:
-            yield invalid_value(here, shown, error.message)
 
 
 def _duplicates(value: Any, schema: JSON, at: str) -> list[Cause]:

@@ -41,6 +41,15 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def await_listening(self, serving: asyncio.Task[None]) -> None:
+        """Return when it listens. Raises what `serving`, the task that serves, raised instead."""
+        listening = asyncio.ensure_future(self.listening.wait())
+        await asyncio.wait((serving, listening), return_when=asyncio.FIRST_COMPLETED)
+        listening.cancel()
+        if serving.done():
+            serving.result()
+            raise RuntimeError("the API server ended while it started")
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.listening.set()
@@ -140,12 +149,7 @@ class ApiServer:
             )
             self._server = _Server(config)
             self._serving = asyncio.get_running_loop().create_task(self._server.serve([listener]))
-            listening = asyncio.ensure_future(self._server.listening.wait())
-            await asyncio.wait((self._serving, listening), return_when=asyncio.FIRST_COMPLETED)
-            listening.cancel()
-            if self._serving.done():
-                self._serving.result()
-                raise RuntimeError("the API server ended while it started")
+            await self._server.await_listening(self._serving)
         except BaseException:
             listener.close()
             raise

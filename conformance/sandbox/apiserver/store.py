@@ -24,7 +24,7 @@ from conformance.sandbox.apiserver.errors import (
     not_found,
 )
 from conformance.sandbox.apiserver.garbage import GarbageCollector
-from conformance.sandbox.apiserver.objects import JSON, clone, name_of, namespace_of
+from conformance.sandbox.apiserver.objects import JSON, Objects, clone, name_of, namespace_of
 from conformance.sandbox.apiserver.registry import Registry
 from conformance.sandbox.apiserver.resources import NAMESPACES, Key, Resource
 from conformance.sandbox.apiserver.selectors import matcher
@@ -90,15 +90,13 @@ class Store:
         """The object itself, which must not be changed. Raises ApiError 404."""
         return self.registry.strategy(resource).present(resource, self._stored(resource, name, namespace))
 
-    def list(
-        self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
-    ) -> list[JSON]:
+    def list(self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = "") -> Objects:
         """Copies of the objects that match, by namespace and name. Raises ApiError 400 for a bad selector."""
         return clone(self.select(resource, namespace, labels=labels, fields=fields))
 
     def select(
         self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
-    ) -> list[JSON]:
+    ) -> Objects:
         """As `list`, but the objects themselves, which must not be changed."""
         present = self.registry.strategy(resource).present
         matches = matcher(resource, namespace, labels, fields)
@@ -325,7 +323,7 @@ class Store:
                 for observer in list(self.observers):
                     try:
                         observer(change)
-                    except Exception:  # a write must not fail because a follower of it did
+                    except Exception:  # noqa: BLE001 - a write must not fail because a follower of it did
                         _LOG.exception("following %s of %s failed", change.type, change.resource.group_resource)
         finally:
             self._settling = False

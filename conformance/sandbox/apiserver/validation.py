@@ -85,25 +85,36 @@ def _container(container: JSON, at: str, volumes: set[Any], seen: set[str]) -> l
     if not container.get("image"):
         found.append(required(f"{at}.image"))
     for index, port in enumerate(container.get("ports") or []):
-        found += _port_number(f"{at}.ports[{index}].containerPort", port.get("containerPort"))
-        found += _protocol(f"{at}.ports[{index}].protocol", port.get("protocol"))
-        if port.get("name") and not _PORT_NAME.fullmatch(port["name"]):
-            why = "must be no more than 15 characters of a-z, 0-9 and '-', with at least one letter"
-            found.append(invalid_value(f"{at}.ports[{index}].name", port["name"], why))
-    for index, variable in enumerate(container.get("env") or []):
-        if not variable.get("name"):
-            found.append(required(f"{at}.env[{index}].name"))
-        if variable.get("value") is not None and not isinstance(variable["value"], str):
-            raise TypeError(f"{at}.env[{index}].value must be a string: quote it")
-        if variable.get("value") and variable.get("valueFrom"):
-            why = "may not be specified when `value` is not empty"
-            found.append(invalid_value(f"{at}.env[{index}].valueFrom", "", why))
+        found += _container_port(port, f"{at}.ports[{index}]")
+    found += _environment(container, f"{at}.env")
     for index, mount in enumerate(container.get("volumeMounts") or []):
         if not mount.get("mountPath"):
             found.append(required(f"{at}.volumeMounts[{index}].mountPath"))
         if mount.get("name") not in volumes:
             missing = f'Not found: "{mount.get("name")}"'
             found.append(Cause("FieldValueNotFound", f"{at}.volumeMounts[{index}].name", missing))
+    return found
+
+
+def _container_port(port: JSON, at: str) -> list[Cause]:
+    found = _port_number(f"{at}.containerPort", port.get("containerPort"))
+    found += _protocol(f"{at}.protocol", port.get("protocol"))
+    if port.get("name") and not _PORT_NAME.fullmatch(port["name"]):
+        why = "must be no more than 15 characters of a-z, 0-9 and '-', with at least one letter"
+        found.append(invalid_value(f"{at}.name", port["name"], why))
+    return found
+
+
+def _environment(container: JSON, at: str) -> list[Cause]:
+    found: list[Cause] = []
+    for index, variable in enumerate(container.get("env") or []):
+        if not variable.get("name"):
+            found.append(required(f"{at}[{index}].name"))
+        if variable.get("value") is not None and not isinstance(variable["value"], str):
+            raise TypeError(f"{at}[{index}].value must be a string: quote it")
+        if variable.get("value") and variable.get("valueFrom"):
+            why = "may not be specified when `value` is not empty"
+            found.append(invalid_value(f"{at}[{index}].valueFrom", "", why))
     return found
 
 
@@ -169,15 +180,11 @@ def service(obj: JSON, old: JSON | None) -> list[Cause]:
         found += _service_port(port, f"spec.ports[{index}]", names, numbers, many=len(ports) > 1)
     before = old["spec"].get("clusterIP") if old is not None and old["spec"]["type"] != "ExternalName" else None
     if before and spec.get("clusterIP") != before:
-        found.append(
-            invalid_value("spec.clusterIPs[0]", [spec.get("clusterIP")], "may not change once set")
-        )
+        found.append(invalid_value("spec.clusterIPs[0]", [spec.get("clusterIP")], "may not change once set"))
     return found
 
 
-def _service_port(
-    port: JSON, at: str, names: set[str], numbers: set[tuple[Any, Any]], *, many: bool
-) -> list[Cause]:
+def _service_port(port: JSON, at: str, names: set[str], numbers: set[tuple[Any, Any]], *, many: bool) -> list[Cause]:
     found = _port_number(f"{at}.port", port.get("port")) + _protocol(f"{at}.protocol", port.get("protocol"))
     name = port.get("name")
     if name:

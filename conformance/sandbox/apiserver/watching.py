@@ -79,9 +79,7 @@ class Watch:
         self.close()
 
 
-def view_of(
-    matches: Callable[[JSON], bool], present: Callable[[JSON], JSON]
-) -> Callable[[Change], Event | None]:
+def view_of(matches: Callable[[JSON], bool], present: Callable[[JSON], JSON]) -> Callable[[Change], Event | None]:
     """How a watch with a selector sees changes: objects that come to match are ADDED, that cease to are DELETED."""
 
     def view(change: Change) -> Event | None:

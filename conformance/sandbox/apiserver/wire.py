@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from starlette.responses import Response
 
+from conformance.sandbox.apiserver import protobuf
 from conformance.sandbox.apiserver.errors import bad_request, not_acceptable, unsupported_media_type
 
 if TYPE_CHECKING:
@@ -85,8 +86,10 @@ def media_type(request: Request) -> str:
 async def body(request: Request) -> JSON:
     """The object in the body of a create or update. Raises ApiError 400 or 415."""
     given = media_type(request)
+    if given == protobuf.MEDIA_TYPE:
+        return protobuf.decode(await request.body())
     if given not in ("", *_OFFERED, "text/yaml", "application/x-www-form-urlencoded"):
-        raise unsupported_media_type(_OFFERED)
+        raise unsupported_media_type((*_OFFERED, protobuf.MEDIA_TYPE))
     data = parse(await request.body(), as_yaml="yaml" in given)
     if not isinstance(data, dict):
         raise bad_request(f"the body of the request must be an object, found {type(data).__name__}")

@@ -9,14 +9,13 @@ from conformance.sandbox.apiserver.customresources import CustomStrategy
 from conformance.sandbox.apiserver.errors import (
     ApiError,
     bad_request,
-    method_not_allowed,
     not_found,
     unsupported_media_type,
 )
-from conformance.sandbox.apiserver.objects import JSON, clone, metadata, name_of, namespace_of, uid_of
+from conformance.sandbox.apiserver.objects import JSON, clone, metadata, name_of, namespace_of
 from conformance.sandbox.apiserver.ownership import Writer
 from conformance.sandbox.apiserver.reading import flag
-from conformance.sandbox.apiserver.resources import NAMESPACES, PODS
+from conformance.sandbox.apiserver.resources import NAMESPACES
 from conformance.sandbox.apiserver.shapes import BuiltinShape, SchemaShape, Shape
 from conformance.sandbox.apiserver.wire import respond
 
@@ -119,22 +118,10 @@ class Editor:
         meta = metadata(obj)
         if target.subresource == "finalize":
             return self._finalize(obj, target)
-        if meta.get("name") and meta["name"] != target.name:
-            raise bad_request(
-                f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
-            )
-        meta["name"] = target.name
-        if target.namespace:
-            if meta.get("namespace", target.namespace) != target.namespace:
-                raise bad_request(
-                    "the namespace of the provided object does not match the namespace sent on the request"
-                )
-            meta["namespace"] = target.namespace
+        place(meta, target)
         return self._update(request, target, obj, writer_of(request, target), warnings)
 
-    def _update(
-        self, request: Request, target: Target, obj: JSON, writer: Writer, warnings: list[str]
-    ) -> Response:
+    def _update(self, request: Request, target: Target, obj: JSON, writer: Writer, warnings: list[str]) -> Response:
         updated = self._store.update(
             target.resource,
             obj,
@@ -191,47 +178,23 @@ class Editor:
             return patches.merge_patch(live, patch)
         return patches.strategic(live, patch, shape)
 
-    def _apply(self, request: Request, target: Target, config: Any) -> Response:
-        if not isinstance(config, dict):
-            raise bad_request("the body of an apply must be an object")
-        if not request.query_params.get("fieldManager"):
-            raise ApiError(422, "Invalid", 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: '
-                                           "is required for apply patch")  # fmt: skip
+    def _apply(self, request: Request, target: Target, patch: Any) -> Response:
         resource = target.resource
-        for field, wanted in (("apiVersion", resource.api_version), ("kind", resource.kind)):
-            if config.get(field) != wanted:
-                raise bad_request(f"invalid object type: {field} is {config.get(field)!r}, expected {wanted!r}")
-        meta = metadata(config)
-        if meta.get("managedFields"):
-            raise bad_request("metadata.managedFields must be nil")
-        if meta.setdefault("name", target.name) != target.name:
-            raise bad_request(
-                f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
-            )
-        if target.namespace and meta.setdefault("namespace", target.namespace) != target.namespace:
-            raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+        config = applicable(patch, target, manager=request.query_params.get("fieldManager", ""))
         warnings = self.check_fields(request, target, config)
-        config = self._known(target, config)
-        try:
-            live = self._store.read(resource, target.name, target.namespace)
-        except ApiError as error:
-            if error.reason != "NotFound" or target.subresource:
-                raise
-            live = None
+        live = self._find(target)
         merged = ownership.apply(
             live,
-            config,
+            self._known(target, config),
             writer_of(request, target, "Apply"),
             self.shape(resource),
             force=flag(request, "force"),
             status="status" in resource.subresources,
         )
         if live is not None:
-            updated = self._store.update(
-                resource, merged, subresource=target.subresource, dry_run=dry_run(request)
-            )
+            updated = self._store.update(resource, merged, subresource=target.subresource, dry_run=dry_run(request))
             return self._answer(request, updated, 200, warnings)
-        if meta.get("uid"):
+        if config["metadata"].get("uid") or target.subresource:
             raise not_found(resource, target.name)
         fields = merged["metadata"]["managedFields"]
 
@@ -242,6 +205,14 @@ class Editor:
         created = self._store.create(resource, merged, target.namespace, dry_run=dry_run(request), manage=own)
         return self._answer(request, created, 201, warnings)
 
+    def _find(self, target: Target) -> JSON | None:
+        try:
+            return self._store.read(target.resource, target.name, target.namespace)
+        except ApiError as error:
+            if error.reason != "NotFound":
+                raise
+            return None
+
     def _known(self, target: Target, config: JSON) -> JSON:
         """The configuration without what would be pruned: nobody can own an unknown field."""
         strategy = self._store.registry.strategy(target.resource)
@@ -249,43 +220,6 @@ class Editor:
             config = clone(config)
             strategy.prune(target.resource, config)
         return config
-
-    # --- delete
-
-    async def delete(self, request: Request, target: Target) -> Response:
-        """DELETE of an object."""
-        options = await _delete_options(request)
-        deleted = self._store.delete(target.resource, target.name, target.namespace, **options)
-        return respond(self._deleted(target, deleted))
-
-    def _deleted(self, target: Target, obj: JSON) -> JSON:
-        """The object while it still ends (and pods always), otherwise a Status that says it is gone."""
-        try:
-            self._store.read(target.resource, name_of(obj), namespace_of(obj))
-        except ApiError:
-            if target.resource.key != PODS.key:
-                details = {"name": name_of(obj), "kind": target.resource.plural, "uid": uid_of(obj)}
-                if target.resource.group:
-                    details["group"] = target.resource.group
-                return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
-        return obj
-
-    async def delete_collection(self, request: Request, target: Target) -> Response:
-        """DELETE of a collection, as far as the selectors match."""
-        if target.resource.key == NAMESPACES.key:
-            raise method_not_allowed()
-        options = await _delete_options(request)
-        found = self._store.select(
-            target.resource,
-            target.namespace or None,
-            labels=request.query_params.get("labelSelector", ""),
-            fields=request.query_params.get("fieldSelector", ""),
-        )
-        for obj in found:
-            self._store.delete(target.resource, name_of(obj), namespace_of(obj), **options)
-        meta = {"resourceVersion": str(self._store.revision)}
-        head = {"kind": target.resource.list_kind, "apiVersion": target.resource.api_version, "metadata": meta}
-        return respond({**head, "items": found})
 
 
 def _check_type(target: Target, obj: JSON) -> None:
@@ -295,26 +229,28 @@ def _check_type(target: Target, obj: JSON) -> None:
             raise bad_request(f"Object '{field.capitalize() if field == 'kind' else field}' is missing in the body")
 
 
-async def _delete_options(request: Request) -> dict[str, Any]:
-    """DeleteOptions from the body and, stronger, from the query."""
-    data = await request.body()
-    given: Any = wire.parse(data, as_yaml="yaml" in wire.media_type(request)) if data.strip() else {}
-    if not isinstance(given, dict):
-        raise bad_request("DeleteOptions must be an object")
-    query = request.query_params
-    grace: Any = query.get("gracePeriodSeconds", given.get("gracePeriodSeconds"))
-    propagation = query.get("propagationPolicy") or given.get("propagationPolicy")
-    if propagation is None and (query.get("orphanDependents") == "true" or given.get("orphanDependents")):
-        propagation = "Orphan"
-    try:
-        seconds = None if grace is None else int(grace)
-    except (TypeError, ValueError):
-        raise bad_request(f"gracePeriodSeconds must be an integer, found {grace!r}") from None
-    preconditions = given.get("preconditions") or {}
-    return {
-        "propagation": propagation or "Background",
-        "grace": seconds,
-        "uid": preconditions.get("uid"),
-        "revision": preconditions.get("resourceVersion"),
-        "dry_run": dry_run(request) or given.get("dryRun") == ["All"],
-    }
+def applicable(config: Any, target: Target, *, manager: str) -> JSON:
+    """The body of an apply, with name and namespace of its target filled in. ApiError 400 or 422 when it cannot be."""
+    if not isinstance(config, dict):
+        raise bad_request("the body of an apply must be an object")
+    if not manager:
+        why = "fieldManager: Required value: is required for apply patch"
+        raise ApiError(422, "Invalid", f'PatchOptions.meta.k8s.io "" is invalid: {why}')
+    for field, wanted in (("apiVersion", target.resource.api_version), ("kind", target.resource.kind)):
+        if config.get(field) != wanted:
+            raise bad_request(f"invalid object type: {field} is {config.get(field)!r}, expected {wanted!r}")
+    meta = metadata(config)
+    if meta.get("managedFields"):
+        raise bad_request("metadata.managedFields must be nil")
+    place(meta, target)
+    return config
+
+
+def place(meta: JSON, target: Target) -> None:
+    """Fill in name and namespace from the URL, in place. ApiError 400 when the object says otherwise."""
+    for field, wanted in (("name", target.name), ("namespace", target.namespace)):
+        given = meta.get(field)
+        if wanted and given and given != wanted:
+            raise bad_request(f"the {field} of the object ({given}) does not match the {field} on the URL ({wanted})")
+        if wanted:
+            meta[field] = wanted

@@ -157,7 +157,7 @@ class DeploymentController(Controller):
         complete = new.present == wanted == status["replicas"] and new.available >= wanted
         deadline = float(deployment["spec"].get("progressDeadlineSeconds") or math.inf)
         old = deployment.get("status") or {}
-        moved = any(old.get(field, 0) != value for field, value in status.items())
+        moved = _progressed(old, status)
         waited = 0.0 if moved else _since_progress(old)
         name = name_of(current) if current else ""
         made = conditions(
@@ -200,9 +200,20 @@ def _revision(obj: JSON) -> int:
     return int(text) if text.isdigit() else 0
 
 
+def _progressed(old: JSON, new: JSON) -> bool:
+    """Whether the roll-out has come nearer to its end, or has become another one."""
+    if old.get("observedGeneration") != new["observedGeneration"]:
+        return True
+    left_before = old.get("replicas", 0) - old.get("updatedReplicas", 0)
+    more = ("updatedReplicas", "readyReplicas", "availableReplicas")
+    return new["replicas"] - new["updatedReplicas"] < left_before or any(new[f] > old.get(f, 0) for f in more)
+
+
 def _since_progress(status: JSON) -> float:
     for condition in status.get("conditions") or []:
         if condition["type"] == "Progressing":
+            if condition["status"] == "False":  # too late once, too late until something moves
+                return math.inf
             moment = parse_time(condition.get("lastUpdateTime") or now())
             return max(0.0, time.time() - moment.timestamp()) if moment else 0.0
     return 0.0

@@ -211,7 +211,6 @@ class PodWorker:
             "KUBERNETES_SERVICE_HOST": node.credentials.host,
             "KUBERNETES_SERVICE_PORT": str(node.credentials.port),
             "KUBERNETES_SERVICE_PORT_HTTPS": str(node.credentials.port),
-            **node.programs.environment(),
         }
         pod = {**self.pod, "status": self._addresses()}
         variables = Values(node.store, pod).environment(spec, own)
@@ -219,7 +218,8 @@ class PodWorker:
         if not spec.get("command"):
             given = []  # an image's entry point would come first, and there is none
         command = [place(expand(word, variables)) for word in given]
-        environment = {name: value if name in own else place(value) for name, value in variables.items()}
+        environment = node.programs.environment(command)
+        environment |= {name: value if name in own else place(value) for name, value in variables.items()}
         exempt = self._interception is not None and self._user(spec) == self._interception.proxy_uid
         environment["PODNET_POD"] = str(self._directory / ("exempt.json" if exempt else "pod.json"))
         environment["PODNET_SERVICES"] = str(node.services)

@@ -51,11 +51,12 @@ class Programs:
         self._directory.mkdir(parents=True, exist_ok=True)
         # Compiled once for all pods: a fifth of the time that a small pod takes to start.
         py_compile.compile(str(_PODNET), cfile=str(self._shim), doraise=True)
+        variables = shlex.join(f"{name}={value}" for name, value in self.environment(["python", "-m"]).items())
         for name in ("python", "python3"):
             # Options of the interpreter itself are not understood here; a container's own command has them.
             script = (
                 "#!/bin/sh\n"
-                f'[ "$1" = -m ] && exec {shlex.join(self._python(isolated=False))} "$@"\n'
+                f'[ "$1" = -m ] && {variables} exec {shlex.join(self._python(isolated=False))} "$@"\n'
                 f'exec {shlex.join(self._python(isolated=True))} "$@"\n'
             )
             (self._directory / name).write_text(script)
@@ -86,8 +87,10 @@ class Programs:
                 raise ConfigurationError(str(error)) from error
         return tuple(command)
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, command: Sequence[str]) -> dict[str, str]:
         """What `python -m` in a pod needs to find this package, also in a plain checkout or another user's home."""
+        if "-m" not in command[1:] or not _PYTHON.fullmatch(command[0]):
+            return {}
         parent = str(Path(conformance.__file__).resolve().parents[1])
         places = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
         return {"PYTHONPATH": os.pathsep.join(dict.fromkeys([parent, *places]))}

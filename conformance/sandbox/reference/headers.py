@@ -14,7 +14,7 @@ _LONGEST: Final = 1000
 _NOT_IN_RE2: Final = re.compile(
     r"\(\?(?:[=!>(#]|<[=!]|P=|[aLux])|\\(?:[1-9]|[ZNuU_]|[^\x00-\x7f])|[*+?}]\+|\{(?:\d+,)?[1-9]\d{3,}[,}]",
 )
-_LARGEST: Final = 10_000
+_LARGEST: Final = 10_000  # instructions, roughly; RE2 refuses from some hundred thousand bytes on
 _TOKEN_OF_REGEX: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{(?P<low>\d*),?(?P<high>\d*)\}|.", re.DOTALL)
 _NOT_IN_CLASS: Final = re.compile(r"\\(?:[bBAZNuU1-9_]|[^\x00-\x7f])")
 _PUNCTUATION: Final = re.compile(r"\\[!-/:-@\[-^`{-~]")
@@ -28,25 +28,33 @@ def trouble(header: HeaderMatch) -> str:
     """
     if not _TOKEN.fullmatch(header.name):
         return f"{header.name[:60]!r} is not the name of a header"
-    if len(header.regex) > _LONGEST:
-        return f"the expression for {header.name} is longer than {_LONGEST} characters"
-    if found := _not_in_re2(header.regex):
-        return f"the expression for {header.name} uses {found!r}, which RE2 does not have"
+    why = _too_much(header.regex) or _not_in_re2(header.regex) or _invalid(header.regex)
+    return f"the expression for {header.name} {why}" if why else ""
+
+
+def _too_much(regex: str) -> str:
+    if len(regex) > _LONGEST:
+        return f"is longer than {_LONGEST} characters"
+    return "repeats too much" if _size(regex) > _LARGEST else ""
+
+
+def _invalid(regex: str) -> str:
+    if any("\ud800" <= character <= "\udfff" for character in regex):
+        return "is not valid Unicode"  # Envoy would refuse all of the JSON that has it
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python warns of constructs whose meaning it may change
-            re.compile(header.regex)
+            re.compile(regex)
     except (re.error, RecursionError, OverflowError) as error:
-        return f"the expression for {header.name} is invalid: {error}"
-    if _size(header.regex) > _LARGEST:
-        return f"the expression for {header.name} repeats too much"
+        return f"is invalid: {error}"
     return ""
 
 
 def _not_in_re2(regex: str) -> str:
     plain = _PUNCTUATION.sub("_", regex)
     in_classes = (_NOT_IN_CLASS.search(one[0]) for one in _CLASS.finditer(plain))
-    return next((found[0] for found in (_NOT_IN_RE2.search(_CLASS.sub("_", plain)), *in_classes) if found), "")
+    found = next(filter(None, (_NOT_IN_RE2.search(_CLASS.sub("_", plain)), *in_classes)), None)
+    return f"uses {found[0]!r}, which RE2 does not have" if found else ""
 
 
 def _size(regex: str) -> int:
