@@ -22,6 +22,8 @@ MISSED: Final = 1e-4
 """… but for this probability."""
 EFFECT: Final = 0.2
 """The smallest shift of a share to be caught, in standard deviations: 90/10 served as 84/16, 50/50 as 60/40."""
+ROUGH: Final = 0.4
+"""The effect where precision is judged elsewhere and only the division itself is in question: 50/50 as 70/30."""
 CAUGHT: Final = 0.999
 """Probability with which such a shift is caught."""
 COARSE: Final = 0.01
@@ -176,11 +178,12 @@ class Weights(Expectation):
     """Requests are answered by these Services in proportion to their weights, judged by an exact binomial test.
 
     A mesh that divides as asked is rejected with probability 1e-6 at most; one that is off by a fifth of a
-    standard deviation is caught with probability 0.999.
+    standard deviation (`effect`) is caught with probability 0.999.
     """
 
-    def __init__(self, weights: Mapping[Service, int]) -> None:
+    def __init__(self, weights: Mapping[Service, int], *, effect: float = EFFECT) -> None:
         self.weights = dict(weights)
+        self.effect = effect
 
     @property
     def size(self) -> int:
@@ -190,7 +193,7 @@ class Weights(Expectation):
             return Only(*self.weights).size
         # As `statistics.judge` divides it: two counts are one test.
         alpha = statistics.ALPHA / (1 if len(shares) == 2 else len(shares))
-        return max(statistics.sample_size(p, EFFECT * (p * (1 - p)) ** 0.5, alpha, CAUGHT) for p in shares)
+        return max(statistics.sample_size(p, self.effect * (p * (1 - p)) ** 0.5, alpha, CAUGHT) for p in shares)
 
     @property
     def probe(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import Final
 
 import pytest
@@ -31,6 +32,7 @@ class Reporting:
         self._run: Run | None = None
         self._trouble: ReportError | None = None
         self._interrupted = False
+        self._started = time.monotonic()
         self._text = io.StringIO()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -92,7 +94,7 @@ class Reporting:
             rows = catalogue(paths.suites())
             selected = select(rows, self._settings.patterns, self._settings.levels)
             found = tuple(meshes.load(name) for name in self._settings.meshes)
-            self._run = Run(self._settings, rows, selected, found, self._writers())
+            self._run = Run(self._settings, rows, selected, found, self._writers(), self._started)
         return self._run
 
     def _writers(self) -> Writers:

@@ -48,7 +48,7 @@ class Run:
     """Takes results as they come and closes the reports with the verdicts."""
 
     def __init__(self, settings: Settings, catalogue: tuple[Requirement, ...], selected: tuple[Requirement, ...],
-                 meshes: tuple[Mesh, ...], writers: Writers) -> None:
+                 meshes: tuple[Mesh, ...], writers: Writers, started: float) -> None:
         self.settings = settings
         self.interrupted = False
         self.results: list[Result] = []
@@ -57,7 +57,7 @@ class Run:
         self._meshes = meshes
         self._writers = writers
         self._header: Header | None = None
-        self._started = time.monotonic()
+        self._started = started
 
     def begin(self, found: Header) -> None:
         """Take what the first worker found where it runs; later ones find the same."""

@@ -60,22 +60,21 @@ def selftest(names: Sequence[str], *, own: bool, workers: int, only_list: bool) 
         print(tabulate([(m.name, m.kills, m.description) for m in chosen], ("mutant", "must fail", "what it does")))
         return ExitCode.CONFORMANT
     rows: list[Mutant | None] = [None, *chosen] if not names else [*chosen]
+    judged = [row.id for row in catalogue(paths.suites()) if row.judged]
     with ThreadPoolExecutor(max(1, workers)) as pool:
         kills = []
-        for kill in pool.map(lambda m: judge(m, own=own), rows):
+        for kill in pool.map(lambda m: judge(m, [m.kills] if own and m else judged), rows):
             kills.append(kill)
             print(f"{_name(kill)}: {kill.verdict}", flush=True)
     print("\n" + render(kills))
-    unkilled = _unkilled(kills) if not names else []
+    unkilled = _unkilled(kills, judged) if not names else []
     if unkilled:
         print(f"\nno mutant is killed by {', '.join(unkilled)}")
     return ExitCode.CONFORMANT if all(kill.holds for kill in kills) and not unkilled else ExitCode.NONCONFORMANT
 
 
-def judge(subject: Mutant | None, *, own: bool = False) -> Kill:
-    """Run the suite on one mutant: against its own requirement only, or against all that can be failed."""
-    judged = [row.id for row in catalogue(paths.suites()) if row.judged]
-    requirements = [subject.kills] if own and subject else judged
+def judge(subject: Mutant | None, requirements: Sequence[str]) -> Kill:
+    """Run these requirements on one mutant, or on the mesh as it is."""
     with TemporaryDirectory(prefix="mesh-conformance-selftest-") as directory:
         command = [sys.executable, "-m", "conformance.cli", "run", "--report-dir", directory,
                    "--requirement", ",".join(requirements), "-q"]
@@ -108,6 +107,6 @@ def _name(kill: Kill) -> str:
     return kill.mutant.name if kill.mutant else "(unmutated)"
 
 
-def _unkilled(kills: Sequence[Kill]) -> list[str]:
+def _unkilled(kills: Sequence[Kill], judged: Sequence[str]) -> list[str]:
     killed = {kill.mutant.kills for kill in kills if kill.mutant and kill.holds}
-    return [row.id for row in catalogue(paths.suites()) if row.judged and row.id not in killed]
+    return [requirement for requirement in judged if requirement not in killed]

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from conformance import paths
+from conformance.requirement import catalogue
 from conformance.sandbox.mutants import MUTANTS
 from conformance.selftest import judge
 
@@ -17,8 +19,8 @@ from conformance.selftest import judge
 def kills():
     """All runs, two at a time: a run waits more than it computes."""
     pool = ThreadPoolExecutor(2)
-    futures = {mutant.name: pool.submit(judge, mutant, own=True) for mutant in MUTANTS.values()}
-    futures["(unmutated)"] = pool.submit(judge, None)
+    futures = {mutant.name: pool.submit(judge, mutant, [mutant.kills]) for mutant in MUTANTS.values()}
+    futures["(unmutated)"] = pool.submit(judge, None, [row.id for row in catalogue(paths.suites()) if row.judged])
     yield futures
     pool.shutdown(cancel_futures=True)
 

@@ -35,13 +35,13 @@ def test_every_judged_requirement_has_a_mutant_and_every_mutant_a_judged_require
 
 
 def test_a_mutant_that_survives_fails_the_selftest(monkeypatch, capsys):
-    monkeypatch.setattr(selftest, "judge", lambda mutant, own: Kill(mutant))
+    monkeypatch.setattr(selftest, "judge", lambda mutant, requirements: Kill(mutant))
     assert selftest.selftest([MUTANT.name], own=True, workers=1, only_list=False) == 1
     assert "survives" in capsys.readouterr().out
 
 
 def test_a_requirement_without_a_kill_fails_the_selftest(monkeypatch, capsys):
-    def judge(mutant, own):
+    def judge(mutant, requirements):
         return Kill(mutant, (mutant.kills,) if mutant and mutant.kills != OTHER else (), "")
 
     monkeypatch.setattr(selftest, "judge", judge)

@@ -9,7 +9,7 @@ selects `v1`, so that traffic without a split is told from traffic with one.
 from __future__ import annotations
 
 from conformance.cluster import Rejected
-from conformance.expect import Only, Spread, Weights
+from conformance.expect import ROUGH, Only, Spread, Weights
 from conformance.requirement import requirement
 from conformance.smi import SPLIT, HTTPMatch
 
@@ -165,7 +165,7 @@ def test_backends_may_differ_from_the_root(service, split, client):
     root, same, other = service("root", "v1"), service("same", "v2"), service("other", "v3", type="NodePort")
     client.sees(other, Only(other), requests=50)
     split(root, {same: 1, other: 1})
-    client.sees(root, Weights({same: 1, other: 1}))
+    client.sees(root, Weights({same: 1, other: 1}, effect=ROUGH))
 
 
 @requirement("SPLIT-016", level="M", versions=EVERY, api=SPLIT, spec="Ports: match")
@@ -175,7 +175,7 @@ def test_ports_match_by_number(service, split, client):
     other = service("other", "v3", ports={"http-web": (8080, 8080)})
     client.sees(other, Only(other), requests=50)
     split(root, {same: 1, other: 1})
-    client.sees(root, Weights({same: 1, other: 1}))
+    client.sees(root, Weights({same: 1, other: 1}, effect=ROUGH))
 
 
 @requirement("SPLIT-017", level="M", versions=EVERY, api=SPLIT, spec="Ports: birds")
@@ -195,7 +195,7 @@ def test_each_backend_maps_the_port_itself(service, split, client):
     green = service("green", "v3", ports={"http": (8080, 8081)})
     client.sees(green, Only(green), requests=50)
     split(birds, {blue: 1, green: 1})
-    client.sees(birds, Weights({blue: 1, green: 1}))
+    client.sees(birds, Weights({blue: 1, green: 1}, effect=ROUGH))
 
 
 @requirement("SPLIT-019", level="B", versions=EVERY, api=SPLIT, spec="Ports: several")
@@ -207,7 +207,7 @@ def test_every_port_is_split(service, split, client):
         client.sees(root, Only(root), port=port, requests=50)
     split(root, {left: 1, right: 1})
     for port in (8080, 9090):
-        client.sees(root, Weights({left: 1, right: 1}), port=port)
+        client.sees(root, Weights({left: 1, right: 1}, effect=ROUGH), port=port)
 
 
 @requirement("SPLIT-020", level="S", versions=EVERY, api=SPLIT, spec="Ports: misconfiguration")
@@ -261,7 +261,7 @@ def test_matching_requests_are_split(service, routes, split, client):
     root, left, right = service("root", "v1"), service("left", "v2"), service("right", "v3")
     client.sees(root, Only(root), headers=BETA_USER, requests=50)
     split(root, {left: 1, right: 1}, matches=[routes("beta", BETA)])
-    client.sees(root, Weights({left: 1, right: 1}), headers=BETA_USER)
+    client.sees(root, Weights({left: 1, right: 1}, effect=ROUGH), headers=BETA_USER)
     client.sees(root, Only(root), headers={"x-user": "beta-7"}, requests=300)
 
 

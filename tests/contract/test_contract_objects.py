@@ -294,7 +294,9 @@ def test_scale(api, deployments):
     api.ok("POST", deployments, deployment(paused=True))
     scale = api.ok("GET", f"{deployments}/web/scale")
     assert (scale["kind"], scale["spec"]["replicas"], scale["status"]["selector"]) == ("Scale", 0, "app=web")
-    patched = api.ok("PATCH", f"{deployments}/web/scale", {"spec": {"replicas": 0}}, type="application/merge-patch+json")
+    patched = api.ok(
+        "PATCH", f"{deployments}/web/scale", {"spec": {"replicas": 0}}, type="application/merge-patch+json"
+    )
     assert patched["spec"]["replicas"] == 0
 
 

@@ -53,7 +53,8 @@ class CustomStrategy(Strategy):
         self.terminating = bool(definition["metadata"].get("deletionTimestamp"))
 
     def version(self, resource: Resource) -> Version:
-        return self.versions[resource.version]
+        """The resource's version; the storage version when the definition has lost it since."""
+        return self.versions.get(resource.version, self._storage)
 
     def unknown(self, resource: Resource, obj: JSON) -> list[str]:
         """The paths of fields in `obj` that would be pruned."""

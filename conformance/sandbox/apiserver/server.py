@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from conformance.sandbox.apiserver.backends import PodBackend, ServiceResolver
 
 _HOST = "127.0.0.1"
+_ANSWER_SECONDS = 0.15
 _GRACE_SECONDS = 1
 
 
@@ -49,6 +50,11 @@ class _Server(uvicorn.Server):
         if serving.done():
             serving.result()
             raise RuntimeError("the API server ended while it started")
+
+    def cut(self) -> None:
+        """Cut the connections that are still open."""
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -142,6 +148,7 @@ class ApiServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                date_header=False,  # a proxied answer brings its own
                 ssl_certfile=certificate,
                 ssl_keyfile=key,
                 timeout_keep_alive=120,
@@ -178,5 +185,8 @@ class ApiServer:
             return
         self.store.close()
         self._server.should_exit = True
+        await asyncio.wait((serving,), timeout=_ANSWER_SECONDS)
+        # A client that holds an idle connection never answers the end of TLS; nobody is owed more than a cut now.
+        self._server.cut()
         await asyncio.wait((serving,))
         await self._handlers.close()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from conformance.sandbox.apiserver.errors import no_such_path
+from conformance.sandbox.apiserver.errors import ApiError, no_such_path
 
 if TYPE_CHECKING:
     from conformance.sandbox.apiserver.registry import Registry
     from conformance.sandbox.apiserver.resources import Resource
 
+_NOT_OFFERED = ("attach", "exec", "portforward")
 _OF_NAMESPACES = ("status", "finalize")
 
 
@@ -26,7 +27,7 @@ class Target:
 
 
 def locate(registry: Registry, group: str, version: str, path: str) -> Target:
-    """The target of `path`, the part behind `/api/v1/` or `/apis/<group>/<version>/`. Raises ApiError 404."""
+    """The target of `path`, the part behind `/api/v1/` or `/apis/<group>/<version>/`. Raises ApiError 404 or 501."""
     segments = path.split("/")
     namespace = ""
     if segments[0] == "namespaces" and len(segments) >= 3 and segments[2] not in ("", *_OF_NAMESPACES):
@@ -39,6 +40,9 @@ def locate(registry: Registry, group: str, version: str, path: str) -> Target:
         raise no_such_path()
     if name and resource.namespaced and not namespace:
         raise no_such_path()
+    if subresource in _NOT_OFFERED and plural == "pods":
+        what = f"the sandbox does not offer {subresource}: use kubectl logs, or a request through pods/{name}/proxy"
+        raise ApiError(501, "NotImplemented", what)
     known = subresource in resource.subresources or not subresource
     if not known or (rest and any(rest) and subresource != "proxy"):
         raise no_such_path()
