@@ -114,9 +114,9 @@ def pytest_run(given: Sequence[str], rest: Sequence[str] = (), *, workers: str =
     quiet = ["--no-header", "-rN", "-p", "no:cacheprovider", "-p", "no:warnings"]
     where = ["-c", os.devnull, f"--rootdir={suites}", f"--confcutdir={suites}"]
     verdict = _Verdict()
-    code: int = pytest.main([
-        "-p", "conformance.plugin", *where, *quiet, "-n", workers, *given, *rest, str(suites / "smi"),
-    ], plugins=[verdict])
+    spread = ["-n", workers, "--dist", "worksteal"]
+    what = ["-p", "conformance.plugin", *where, *quiet, *spread, *given, *rest, str(suites / "smi")]
+    code: int = pytest.main(what, plugins=[verdict])
     return verdict.code if verdict.code is not None else _WITHOUT_VERDICT.get(code, ExitCode.ERROR)
 
 

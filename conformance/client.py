@@ -20,7 +20,7 @@ from conformance.waiting import NotConverged, Progress, Waited, eventually
 
 CONCURRENCY: Final = 8
 REQUEST_TIMEOUT: Final = 10.0
-OBSERVED: Final = 400
+OBSERVED: Final = 200
 """Size of a sample that is recorded and not judged."""
 
 

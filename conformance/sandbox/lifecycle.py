@@ -24,6 +24,14 @@ _START_TIMEOUT: Final = 60.0
 _STOP_TIMEOUT: Final = 30.0
 
 
+async def _cancel_rest() -> None:
+    """End what was started and not awaited: a task that dies with its loop complains on standard error."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
+
+
 class Sandbox:
     """A cluster in this process, from `start()` to `stop()`.
 
@@ -79,6 +87,8 @@ class Sandbox:
             if assembly is not None and thread.is_alive():
                 with contextlib.suppress(TimeoutError):
                     self._call(assembly.stop(), _STOP_TIMEOUT)
+                with contextlib.suppress(TimeoutError):
+                    self._call(_cancel_rest(), _STOP_TIMEOUT)
         finally:
             self._loop = self._thread = None
             loop.call_soon_threadsafe(loop.stop)
