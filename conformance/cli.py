@@ -34,10 +34,10 @@ EXIT_CODES = """exit codes:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    parser = _parser()
-    chosen, rest = parser.parse_known_args(arguments)
+    reader = parser()
+    chosen, rest = reader.parse_known_args(arguments)
     if rest and chosen.command != "run":
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        reader.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         return int(chosen.action(chosen, rest))
     except (KubeconfigError, OptionError, SelectionError, MeshError) as error:
@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
     parser = argparse.ArgumentParser(
         prog="mesh-conformance", description="Judge service meshes by what they do.", epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,

@@ -10,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from conformance.agents import AgentError
 from conformance.evidence import Evidence
 from conformance.expect import Expectation, Tally
 from conformance.outcome import Nonconformance
 from conformance.service import HTTP_PORT, Service
 from conformance.topology import Topology
-from conformance.traffic import AgentError, Answer, Batch, Failure, Request, Sample
+from conformance.traffic import Answer, Batch, Failure, Request, Sample
 from conformance.waiting import NotConverged, Progress, Waited, eventually
 
 CONCURRENCY: Final = 8

@@ -9,10 +9,10 @@ from typing import Any, Final
 import yaml
 
 from conformance import paths
+from conformance.agents import Agent
 from conformance.cluster import Cluster, ClusterError, NotFound, Object
 from conformance.mesh import Mesh
 from conformance.service import Service, cluster_names
-from conformance.traffic import Agent
 from conformance.waiting import NotConverged, NotYet, Progress, eventually
 
 RUN_LABEL: Final = "mesh-conformance/run"

@@ -49,7 +49,7 @@ def scripted(tmp_path):
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_PATCH = do_DELETE = answer
+        do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815 - http.server's names
 
         def log_message(self, *_):
             pass
@@ -144,7 +144,8 @@ def test_watch_yields_events_and_reports_an_expired_revision(scripted):
 
 
 @pytest.mark.parametrize(("text", "complaint"), [
-    ("", "no list of contexts"), ("a: [", "not YAML"), ("- 1", "no list of contexts"), ("contexts: []", "no context was named"),
+    ("", "no list of contexts"), ("a: [", "not YAML"), ("- 1", "no list of contexts"),
+    ("contexts: []", "no context was named"),
 ])
 def test_a_file_that_is_no_kubeconfig_is_refused(tmp_path, text, complaint):
     file = tmp_path / "config"

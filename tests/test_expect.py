@@ -33,7 +33,7 @@ def test_weights_accept_what_is_within_the_interval_and_report_it():
 
 @pytest.mark.parametrize(("v1", "v2"), [(1680, 320), (1000, 1000), (2000, 0), (0, 2000)])
 def test_weights_refuse_84_to_16_and_worse(v1, v2):
-    with pytest.raises(Nonconformance, match="wanted 90.0% from v1:8080"):
+    with pytest.raises(Nonconformance, match=r"wanted 90\.0% from v1:8080"):
         Weights({STABLE: 90, CANARY: 10}).judge(tally(v1, v2))
 
 

@@ -35,7 +35,8 @@ def test_injection_merges_named_lists_and_leaves_the_template_alone(tmp_path):
     injected = found.inject(template)
     assert injected["metadata"]["labels"] == {"app": "echo", "proxy": "yes"}
     assert [container["name"] for container in injected["spec"]["containers"]] == ["agent", "proxy"]
-    assert injected["spec"]["containers"][0] == {"name": "agent", "image": "python", "env": [{"name": "A", "value": "1"}]}
+    agent = {"name": "agent", "image": "python", "env": [{"name": "A", "value": "1"}]}
+    assert injected["spec"]["containers"][0] == agent
     assert len(template["spec"]["containers"]) == 1
 
 

@@ -104,7 +104,7 @@ def test_an_error_in_setting_up_is_an_error_of_each_check(run):
 @pytest.fixture(scope="session")
 def cluster():
     raise ClusterError("opening", "no server")
-""" + check(1, "B", "pass").replace("(mesh)", "(mesh, cluster)") + check(2, "B", "pass").replace("(mesh)", "(mesh, cluster)")
+""" + "".join(check(number, "B", "pass").replace("(mesh)", "(mesh, cluster)") for number in (1, 2))
     code, report = run(source)
     assert code == ExitCode.ERROR
     assert [result.outcome for result in report.results] == [Outcome.ERROR] * 2

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from conformance.traffic import Agent, AgentError, Answer, Batch, Failure, Received, Request, Seen
+from conformance.agents import Agent, AgentError
+from conformance.traffic import Answer, Batch, Failure, Received, Request, Seen
 
 BATCH = Batch("a-sample", (Request("http://one"), Request("http://two", headers=(("a", "b"),))), count=4)
 V1 = {"status": 200, "pod": "v1", "namespace": "demo", "service_account": "sa", "port": 8080}

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 import conformance
-from conformance.traffic import Agent
+from conformance.agents import Agent
 
 PACKAGE = Path(conformance.__file__).parent
 COMMAND = ["--control", "19000", "--http", "8080,8081", "--tcp", "7070", "--udp", "7071"]

@@ -10,7 +10,8 @@ import httpx
 import pytest
 from agent_process import COMMAND, AgentProcess, answering, read_head
 
-from conformance.traffic import AgentError, Answer, Batch, Request
+from conformance.agents import AgentError
+from conformance.traffic import Answer, Batch, Request
 from conformance.workloads import agent as program
 
 

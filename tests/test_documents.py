@@ -1,0 +1,53 @@
+"""What the documents say of the code is true of it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from conformance import cli, paths
+from conformance.options import Settings
+from conformance.outcome import ExitCode
+from conformance.requirement import catalogue, to_markdown
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_catalogue_is_current():
+    written = (ROOT / "docs" / "requirements.md").read_text()
+    assert written == to_markdown(catalogue(paths.suites())), (
+        "run `mesh-conformance requirements --format markdown > docs/requirements.md`"
+    )
+
+
+def test_every_row_of_traffic_split_has_its_function():
+    assert [row.id for row in catalogue(paths.suites())] == [f"SPLIT-{number:03}" for number in range(1, 34)]
+
+
+def test_readme_names_each_exit_code_as_it_is():
+    readme = (ROOT / "README.md").read_text()
+    told = re.search(r"Exit codes:\n(.*?)\n\n", readme, re.DOTALL).group(1)
+    assert set(re.findall(r"\b\d+\b", told)) == {str(int(code)) for code in ExitCode}
+    assert set(re.findall(r"^  (\d+)", cli.EXIT_CODES, re.MULTILINE)) == {str(int(code)) for code in ExitCode}
+
+
+def test_links_between_documents_lead_somewhere():
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("*/*.md")]:
+        for target in re.findall(r"\]\((?!http)([^)#]+)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_commands_of_the_readme_exist():
+    commands = set(re.findall(r"mesh-conformance ([a-z]+)", (ROOT / "README.md").read_text()))
+    for command in commands - {"reference"}:
+        subprocess.run([sys.executable, "-m", "conformance.cli", command, "--help"], check=True, capture_output=True)
+
+
+def test_the_command_that_repeats_a_run_is_understood():
+    settings = Settings(smi="v1alpha2", mutant="zero-is-one", levels=("M",))
+    words = settings.command("SPLIT-006").split()
+    chosen, rest = cli.parser().parse_known_args(words[1:])
+    assert not rest
+    assert (chosen.conformance_smi, chosen.conformance_mutant) == ("v1alpha2", "zero-is-one")
