@@ -425,6 +425,8 @@ def test_an_intercepted_pod_listens_inside_but_for_udp_and_excluded_ports(pods):
 found = []
 for kind, port in ((socket.SOCK_STREAM, 8080), (socket.SOCK_STREAM, 19000), (socket.SOCK_DGRAM, 7071)):
     sock = socket.socket(type=kind)
+    # As servers do: a connection of an earlier test that merely times out must not keep the port.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind(("0.0.0.0", port))
     import _socket
     found.append([_socket.socket.getsockname(sock)[0], sock.getsockname()])
