@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from _pytest.outcomes import Skipped
 
 from conformance.cluster import ClusterError
+from conformance.dump import FAILURES, dump
 from conformance.evidence import Evidence
 from conformance.outcome import Nonconformance, Outcome, Result, outcome_of
 from conformance.requirement import Requirement
@@ -46,6 +48,19 @@ class Check:
         if self.outcome not in (None, Outcome.PASSED, Outcome.OBSERVED) or (error is None and when != "call"):
             return
         self._decide(error)
+
+    def dump(self, directory: Path, funcargs: Mapping[str, Any]) -> None:
+        """Write what explains a failure, while it is still there; the message then says where."""
+        topology = funcargs.get("topology")
+        if self.outcome not in (Outcome.FAILED, Outcome.ERROR) or topology is None:
+            return
+        target = directory / FAILURES / self.row.id
+        try:
+            dump(target, topology, self.evidence)
+        except OSError as error:
+            self.message += f"\nno dump: {error.strerror}"
+        else:
+            self.message += f"\ndump: {target.relative_to(directory.parent)}"
 
     def _decide(self, error: BaseException | None) -> None:
         match error:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from conformance.agents import AgentError
 from conformance.evidence import Evidence
-from conformance.expect import Expectation, Tally
+from conformance.expect import Expectation, Refusal, Tally
 from conformance.outcome import Nonconformance
 from conformance.service import HTTP_PORT, Service
 from conformance.topology import Topology
@@ -72,8 +72,8 @@ class Client:
         sample, seen = self._measure(sent, requests or expectation.size)
         try:
             finding = expectation.judge(seen)
-        except Nonconformance:
-            self._evidence.saw(sample, self.workload, str(sent), seen)
+        except Refusal as refusal:
+            self._evidence.saw(sample, self.workload, str(sent), seen, refusal.finding)
             raise
         self._evidence.saw(sample, self.workload, str(sent), seen, finding)
 
@@ -120,7 +120,9 @@ class Client:
 
     def _send(self, sample: str, call: Call, requests: int) -> Sample:
         batch = Batch(sample, (call.request(),), count=requests, concurrency=CONCURRENCY, timeout=REQUEST_TIMEOUT)
-        return self._topology.agent(self.workload).run(batch)
+        taken = self._topology.agent(self.workload).run(batch)
+        self._evidence.exchanged(str(call), taken.exchanges)
+        return taken
 
     def _seen(self, call: Call, sample: Sample, received: Mapping[str, int]) -> Tally:
         answers: Counter[tuple[str, int]] = Counter()

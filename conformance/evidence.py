@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.cluster import Object
 from conformance.expect import Finding, Tally
 from conformance.outcome import Convergence, SampleSummary
+from conformance.traffic import Exchange
 
 
 @dataclass
@@ -20,6 +21,7 @@ class Evidence:
     samples: list[SampleSummary] = field(default_factory=list)
     applied: list[Mapping[str, Any]] = field(default_factory=list)
     observations: list[str] = field(default_factory=list)
+    exchanges: list[str] = field(default_factory=list)
 
     def took(self, what: str, seconds: float, probes: int) -> None:
         """Record how long (seconds) something took to be in effect."""
@@ -37,6 +39,12 @@ class Evidence:
             sample, client, request, seen.size, counts, dict(seen.failures), finding.expected, finding.alpha,
             finding.p_value,
         ))
+
+    def exchanged(self, call: str, exchanges: Iterable[Exchange]) -> None:
+        """Keep the exchanges of the sample that was taken last, as they went over the wire."""
+        self.exchanges = [
+            f"{call}: {one.outcome} after {one.seconds:.4f} s\n{one.request}\n{one.response}" for one in exchanges
+        ]
 
     def observe(self, text: str) -> None:
         """Record what a mesh does where the specification does not say what it should."""

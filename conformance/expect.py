@@ -65,6 +65,14 @@ class Finding:
     p_value: float | None = None
 
 
+class Refusal(Nonconformance):
+    """A sample that is not as expected, with the figures of the test that refused it."""
+
+    def __init__(self, wanted: str, got: str, details: str, finding: Finding) -> None:
+        super().__init__(wanted, got, details)
+        self.finding = finding
+
+
 class Expectation(ABC):
     """What a sample must look like."""
 
@@ -88,10 +96,10 @@ class Expectation(ABC):
 
     @abstractmethod
     def judge(self, seen: Tally) -> Finding:
-        """Judge the one sample. Raises Nonconformance."""
+        """Judge the one sample. Raises Refusal, a Nonconformance."""
 
-    def _refuse(self, seen: Tally, why: str) -> Nonconformance:
-        return Nonconformance(self.wanted(seen.port), str(seen), why)
+    def _refuse(self, seen: Tally, why: str, finding: Finding | None = None) -> Refusal:
+        return Refusal(self.wanted(seen.port), str(seen), why, finding or Finding())
 
     def _check_who_answered(self, seen: Tally, allowed: frozenset[Endpoint]) -> None:
         """Every request is answered by an allowed endpoint, and no other workload saw any of them."""
@@ -132,7 +140,7 @@ class Only(Expectation):
         self._check_who_answered(seen, self._allowed(seen.port))
 
     def judge(self, seen: Tally) -> Finding:
-        """Judge the one sample. Raises Nonconformance."""
+        """Judge the one sample. Raises Refusal, a Nonconformance."""
         self._check_who_answered(seen, self._allowed(seen.port))
         return Finding()
 
@@ -166,7 +174,7 @@ class Spread(Only):
         self.judge(seen)
 
     def judge(self, seen: Tally) -> Finding:
-        """Judge the one sample. Raises Nonconformance."""
+        """Judge the one sample. Raises Refusal, a Nonconformance."""
         finding = super().judge(seen)
         absent = sorted(self._allowed(seen.port) - set(seen.answers))
         if absent:
@@ -212,7 +220,7 @@ class Weights(Expectation):
         self._judge(seen, COARSE)
 
     def judge(self, seen: Tally) -> Finding:
-        """Judge the one sample. Raises Nonconformance."""
+        """Judge the one sample. Raises Refusal, a Nonconformance."""
         return self._judge(seen, statistics.ALPHA)
 
     def _judge(self, seen: Tally, alpha: float) -> Finding:
@@ -221,14 +229,16 @@ class Weights(Expectation):
         counts = Counter({service.name: 0 for service in self.weights})
         for endpoint, count in seen.answers.items():
             counts[owners[endpoint]] += count
-        judgement = statistics.judge(counts, {service.name: weight for service, weight in self.weights.items()}, alpha)
+        weights = {service.name: weight for service, weight in self.weights.items()}
+        judgement = statistics.judge(counts, weights, alpha)
+        expected = {name: (interval.low, interval.high) for name, interval in judgement.accepted.items()}
+        finding = Finding(expected, alpha, judgement.p_value)
         if not judgement.holds:
             raise self._refuse(seen, "; ".join(
                 f"{name}: {counts[name]} is outside {judgement.accepted[name]} (p = {judgement.p_value:.1g}, "
                 f"false-alarm rate {alpha:.0e})" for name in judgement.outside
-            ))
-        expected = {name: (interval.low, interval.high) for name, interval in judgement.accepted.items()}
-        return Finding(expected, alpha, judgement.p_value)
+            ), finding)
+        return finding
 
     def _shares(self) -> dict[Service, float]:
         total = sum(self.weights.values())

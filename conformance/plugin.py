@@ -89,6 +89,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         return report
     check = item.stash.setdefault(_CHECK, Check(row, started=time.monotonic()))
     check.phase(call.when, call.excinfo.value if call.excinfo else None, _funcargs(item))
+    directory = item.config.stash[SETTINGS].report_dir
+    if call.when == "call" and directory is not None:
+        check.dump(directory, _funcargs(item))
     check.dress(report)
     if call.when == "teardown":
         settings = item.config.stash[SETTINGS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import time
 from typing import Final
 
@@ -10,6 +11,7 @@ import pytest
 
 from conformance import mesh as meshes
 from conformance import paths
+from conformance.dump import FAILURES
 from conformance.options import Settings
 from conformance.outcome import ExitCode, Result
 from conformance.report import codec
@@ -98,4 +100,7 @@ class Reporting:
         return self._run
 
     def _writers(self) -> Writers:
+        if self._settings.report_dir is not None:
+            # Dumps of an earlier run would pass for this one's.
+            shutil.rmtree(self._settings.report_dir / FAILURES, ignore_errors=True)
         return writers(self._settings.report_dir, stream=self._text)

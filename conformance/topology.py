@@ -141,6 +141,11 @@ class Topology:
             if (trouble := _trouble(known, found.get(known.name)))
         ]
 
+    def states(self) -> list[str]:
+        """Say of each workload how its pod is now."""
+        pods = {pod["metadata"]["labels"].get(WORKLOAD_LABEL): pod for pod in self._list_pods()}
+        return [f"{_state(name, pods.get(name))}" for name in sorted(self._workloads)]
+
     def remove(self) -> None:
         """Delete everything that carries this run's label and wait until it is gone. Raises ProvisionError."""
         remove_run(self.cluster, self.run, self._progress)

@@ -1,0 +1,39 @@
+"""What a run leaves for whoever has to find out why a mesh failed."""
+
+from __future__ import annotations
+
+import json
+
+from conformance.outcome import ExitCode, Outcome
+
+
+def test_a_failure_is_recorded_with_its_figures_and_dumped(run, tmp_path, capsys):
+    stale = tmp_path / "report" / "failures" / "SPLIT-001"
+    stale.mkdir(parents=True)
+    code, report = run("--mutant", "weights-84-16", "--requirement", "SPLIT-003")
+    result = report.results[0]
+    assert (code, result.outcome) == (ExitCode.NONCONFORMANT, Outcome.FAILED)
+    measured = result.samples[-1]
+    assert measured.alpha == 1e-6
+    assert measured.p_value < 1e-6
+    assert all(low < high for low, high in measured.expected.values())
+    assert {obj["kind"] for obj in result.applied} == {"Service", "TrafficSplit"}
+    assert result.reproduce == "mesh-conformance run --mutant weights-84-16 --requirement SPLIT-003"
+    assert result.reproduce in capsys.readouterr().out
+
+    dump = tmp_path / "report" / "failures" / "SPLIT-003"
+    assert "HTTP/1.1 200 OK" in (dump / "exchanges.txt").read_text()
+    assert "kind: TrafficSplit" in (dump / "applied.yaml").read_text()
+    assert "configs" in json.loads((dump / "proxy-client.json").read_text())
+    assert "PRIVATE KEY" not in (dump / "proxy-client.json").read_text()
+    assert "client is Running" in (dump / "pods.txt").read_text()
+    assert not stale.exists()
+
+
+def test_a_preview_judges_nothing(run, tmp_path, capsys):
+    code, report = run("--dry-run", "--smi", "v1alpha2", "--requirement", "SPLIT-003,SPLIT-024,SPLIT-031")
+    shown = capsys.readouterr().out
+    assert (code, report) == (ExitCode.CONFORMANT, None)
+    for line in ("be judged", "be not-applicable: v1alpha2 has no such requirement", "be observed", "serves v1alpha2"):
+        assert line in shown
+    assert not (tmp_path / "report").exists()
