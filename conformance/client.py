@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from conformance.agents import AgentError
 from conformance.evidence import Evidence
-from conformance.expect import Expectation, Refusal, Tally
+from conformance.expect import Expectation, Only, Refusal, Tally
 from conformance.outcome import Nonconformance
 from conformance.service import HTTP_PORT, Service
 from conformance.topology import Topology
@@ -21,6 +21,8 @@ from conformance.waiting import NotConverged, Progress, Waited, eventually
 
 CONCURRENCY: Final = 8
 REQUEST_TIMEOUT: Final = 10.0
+CONTROL: Final = 50
+"""Size of the sample that a control takes."""
 OBSERVED: Final = 200
 """Size of a sample that is recorded and not judged."""
 
@@ -45,6 +47,10 @@ class Call:
     def __str__(self) -> str:
         headers = "".join(f" {name}: {value}" for name, value in self.headers.items())
         return f"{self.method} {self.protocol}://{self.host}:{self.port}{self.path}{headers}"
+
+
+class ControlFailed(Exception):  # noqa: N818 - the field's word
+    """Traffic does not even go where it should before anything was asked of the mesh: nothing can be judged."""
 
 
 class Client:
@@ -76,6 +82,13 @@ class Client:
             self._evidence.saw(sample, self.workload, str(sent), seen, refusal.finding)
             raise
         self._evidence.saw(sample, self.workload, str(sent), seen, finding)
+
+    def control(self, service: Service, **call: Any) -> None:
+        """Show that a Service is reached as it is, so that what follows can tell. Raises ControlFailed."""
+        try:
+            self.sees(service, Only(service), requests=CONTROL, **call)
+        except Nonconformance as error:
+            raise ControlFailed(f"the control failed, so that nothing can be judged: {error}") from error
 
     def observes(self, service: Service, *, requests: int = OBSERVED, **call: Any) -> Tally:
         """Measure once without judging."""

@@ -12,7 +12,8 @@ from conformance.place import open_place
 from conformance.topology import Topology
 
 _GUIDE = """
-The sandbox is up: an API server, the mesh "{mesh}", and sample workloads, each with an Envoy of its own. In another terminal:
+The sandbox is up: an API server, the mesh "{mesh}", and sample workloads, each with an Envoy of its own. In another
+terminal:
 
   export KUBECONFIG={kubeconfig}
   kubectl get pods -A

@@ -24,7 +24,7 @@ BETA_USER = {"x-user": "beta-7", "x-region": "eu"}
 def test_root_service_is_the_name_that_clients_use(service, split, client):
     """Traffic to the root Service is split, under every name by which clients know that Service."""
     root, left, right = service("root", "v1"), service("left", "v2"), service("right", "v3")
-    client.sees(root, Only(root), requests=50)
+    client.control(root)
     split(root, {left: 1, right: 1})
     for host in root.hosts:
         client.sees(root, Only(left, right), host=host, requests=300)
@@ -34,7 +34,7 @@ def test_root_service_is_the_name_that_clients_use(service, split, client):
 def test_client_without_a_proxy_keeps_the_service(service, split, client, outsider):
     """A client that is not part of the mesh gets the root Service's own endpoints, as if there were no split."""
     root, other = service("root", selector={"app": "echo"}), service("other", "v3")
-    outsider.sees(root, Spread(root), requests=100)
+    outsider.control(root)
     split(root, {other: 1})
     client.sees(root, Only(other), requests=100)
     outsider.sees(root, Spread(root))
@@ -44,7 +44,7 @@ def test_client_without_a_proxy_keeps_the_service(service, split, client, outsid
 def test_traffic_is_divided_by_weight(service, split, client):
     """Weights 90 and 10 send 90 % of the outgoing traffic to the first backend and 10 % to the second."""
     root, stable, canary = service("root", "v1"), service("stable", "v1"), service("canary", "v2")
-    client.sees(root, Only(root), requests=50)
+    client.control(root)
     split(root, {stable: 90, canary: 10})
     client.sees(root, Weights({stable: 90, canary: 10}))
 
@@ -55,7 +55,7 @@ def test_weights_are_relative(service, split, client):
     stable, canary = service("stable", "v1"), service("canary", "v2")
     for weights in ({stable: 1000, canary: 500}, {stable: 100, canary: 900}):
         root = service("root", "v1")
-        client.sees(root, Only(root), requests=50)
+        client.control(root)
         split(root, weights)
         client.sees(root, Weights(weights))
 
@@ -64,7 +64,7 @@ def test_weights_are_relative(service, split, client):
 def test_weights_are_whole_numbers(service, split, client):
     """Whole numbers of any size are weights: 5, 2 and 1 divide the traffic over three backends."""
     root, weights = service("root", "v1"), {service("a", "v1"): 5, service("b", "v2"): 2, service("c", "v3"): 1}
-    client.sees(root, Only(root), requests=50)
+    client.control(root)
     split(root, weights)
     client.sees(root, Weights(weights))
 
@@ -73,7 +73,7 @@ def test_weights_are_whole_numbers(service, split, client):
 def test_weight_zero_gets_nothing(service, split, client):
     """A backend of weight 0 gets no traffic."""
     root, stable, canary = service("root", "v1"), service("stable", "v1"), service("canary", "v2")
-    client.sees(canary, Only(canary), requests=50)
+    client.control(canary)
     split(root, {stable: 100, canary: 0})
     client.sees(root, Only(stable))
 
@@ -82,7 +82,7 @@ def test_weight_zero_gets_nothing(service, split, client):
 def test_single_backend_gets_everything(service, split, client):
     """A split with one backend of weight 1 sends all traffic to it."""
     root, canary = service("root", "v1"), service("canary", "v2")
-    client.sees(root, Only(root), requests=50)
+    client.control(root)
     split(root, {canary: 1})
     client.sees(root, Only(canary))
 
@@ -91,7 +91,7 @@ def test_single_backend_gets_everything(service, split, client):
 def test_backend_may_not_exist_yet(service, split, client):
     """A split may name, with weight 0, a Service that does not exist yet; the other backends get all traffic."""
     root, stable, coming = service("root", "v1"), service("stable", "v2"), service.later("coming", "next")
-    client.sees(root, Only(root), requests=50)
+    client.control(root)
     split(root, {stable: 1, coming: 0})
     client.sees(root, Only(stable))
 
@@ -113,7 +113,7 @@ def test_new_version_gets_nothing_until_it_has_weight(service, split, deploy, cl
 def test_backend_is_reachable_directly(service, split, client):
     """A backend of weight 0 can be called by its own name, for a first look at the new version."""
     root, stable, canary = service("root", "v1"), service("stable", "v1"), service("canary", "v2")
-    client.sees(canary, Only(canary), requests=50)
+    client.control(canary)
     split(root, {stable: 1, canary: 0})
     client.sees(canary, Only(canary), requests=300)
 
@@ -152,7 +152,7 @@ def test_removed_backend_gets_nothing(service, split, client):
 def test_each_client_sees_the_ratio(service, split, client, second_client):
     """The ratio holds for each client by itself, not only over all; calls to a backend by name are not split."""
     root, stable, canary = service("root", "v1"), service("stable", "v1"), service("canary", "v2")
-    client.sees(root, Only(root), requests=50)
+    client.control(root)
     split(root, {stable: 70, canary: 30})
     for each in (client, second_client):
         each.sees(root, Weights({stable: 70, canary: 30}))
@@ -163,7 +163,7 @@ def test_each_client_sees_the_ratio(service, split, client, second_client):
 def test_backends_may_differ_from_the_root(service, split, client):
     """Backends may have another selector and another type than the root Service."""
     root, same, other = service("root", "v1"), service("same", "v2"), service("other", "v3", type="NodePort")
-    client.sees(other, Only(other), requests=50)
+    client.control(other)
     split(root, {same: 1, other: 1})
     client.sees(root, Weights({same: 1, other: 1}, effect=ROUGH))
 
@@ -173,7 +173,7 @@ def test_ports_match_by_number(service, split, client):
     """A backend belongs to the split of a root port when it has a port of that number, whatever its name."""
     root, same = service("root", "v1"), service("same", "v2")
     other = service("other", "v3", ports={"http-web": (8080, 8080)})
-    client.sees(other, Only(other), requests=50)
+    client.control(other)
     split(root, {same: 1, other: 1})
     client.sees(root, Weights({same: 1, other: 1}, effect=ROUGH))
 
@@ -183,7 +183,7 @@ def test_backend_without_the_port_is_left_out(service, split, client):
     """A backend that lacks the root's port is not part of the split: the backend that has it gets everything."""
     birds, green = service("birds", "v1"), service("green", "v2")
     blue = service("blue", "v3", ports={"http": (1024, 8080)})
-    client.sees(blue, Only(blue), port=1024, requests=50)
+    client.control(blue, port=1024)
     split(birds, {blue: 1, green: 1})
     client.sees(birds, Only(green))
 
@@ -193,7 +193,7 @@ def test_each_backend_maps_the_port_itself(service, split, client):
     """Each backend's own targetPort applies: one answers on 8080, the other on 8081."""
     birds, blue = service("birds", "v1"), service("blue", "v2")
     green = service("green", "v3", ports={"http": (8080, 8081)})
-    client.sees(green, Only(green), requests=50)
+    client.control(green)
     split(birds, {blue: 1, green: 1})
     client.sees(birds, Weights({blue: 1, green: 1}, effect=ROUGH))
 
@@ -204,7 +204,7 @@ def test_every_port_is_split(service, split, client):
     two = {"http": (8080, 8080), "http-admin": (9090, 9090)}
     root, left, right = (service(name, at, ports=two) for name, at in (("root", "v1"), ("left", "v2"), ("right", "v3")))
     for port in (8080, 9090):
-        client.sees(root, Only(root), port=port, requests=50)
+        client.control(root, port=port)
     split(root, {left: 1, right: 1})
     for port in (8080, 9090):
         client.sees(root, Weights({left: 1, right: 1}, effect=ROUGH), port=port)
@@ -259,7 +259,7 @@ def test_root_as_its_own_backend(service, split, client, observe):
 def test_matching_requests_are_split(service, routes, split, client):
     """With `matches`, requests whose headers all match the route group are split by the weights."""
     root, left, right = service("root", "v1"), service("left", "v2"), service("right", "v3")
-    client.sees(root, Only(root), headers=BETA_USER, requests=50)
+    client.control(root, headers=BETA_USER)
     split(root, {left: 1, right: 1}, matches=[routes("beta", BETA)])
     client.sees(root, Weights({left: 1, right: 1}, effect=ROUGH), headers=BETA_USER)
     client.sees(root, Only(root), headers={"x-user": "beta-7"}, requests=300)
