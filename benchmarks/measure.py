@@ -6,6 +6,7 @@ Each figure is printed with its limit. Absolute times wobble on a small or busy 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -98,6 +99,37 @@ def effect() -> None:
     report("changed split to effect at the client", statistics.median(times), 150, "ms", _spread(times))
 
 
+def cost() -> None:
+    """Processor time of a request and of a change of configuration, over all processes."""
+    with provisioned() as (cluster, deployed):
+        client, objects = Client("client", deployed, Evidence()), Objects(cluster, "bench", "bench", Evidence())
+        services, call = Services(objects, deployed), Call(deployed.service("v1").hosts[0])
+        before = _processor_time()
+        client.probe(call, 4000)
+        between = _processor_time()
+        for _ in range(30):
+            services("bench", "v1")
+            time.sleep(0.1)  # longer than changes are gathered: each is a round of its own
+        after = _processor_time()
+    for what, start, end, number in (("a request", before, between, 4000), ("a change", between, after, 30)):
+        parts = {kind: (end[kind] - start.get(kind, 0)) / number * 1000 for kind in end}
+        detail = ", ".join(f"{kind} {value:.3g}" for kind, value in sorted(parts.items()) if value > 0.005)
+        print(f"processor time of {what}: {sum(parts.values()):.3g} ms ({detail})", flush=True)
+
+
+def _processor_time() -> dict[str, float]:
+    times: dict[str, float] = {}
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        try:
+            line, used = " ".join(process.cmdline()), process.cpu_times()
+        except psutil.Error:
+            continue
+        kinds = (("envoy -c", "Envoys"), ("agent.py", "agents"), ("sandbox.reference", "control plane"))
+        kind = next((kind for mark, kind in kinds if mark in line), "harness and API server")
+        times[kind] = times.get(kind, 0.0) + used.user + used.system
+    return times
+
+
 def memory() -> None:
     """Peak of the whole run: the sum over all its processes, pages that they share counted once (PSS)."""
     seconds, peak = _run(watch=_pss)
@@ -105,25 +137,28 @@ def memory() -> None:
 
 
 def endurance(runs: int = 50) -> None:
-    """Runs in a row: no failure, no error, nothing left behind."""
-    before = _footprint()
+    """Runs in a row, in a temporary directory of their own: no failure, no error, nothing left behind."""
     bad = 0
-    for number in range(1, runs + 1):
-        seconds, _ = _run()
-        left = _footprint() - before
-        print(f"run {number}: {seconds:.1f} s{', left behind: ' + ', '.join(sorted(left)) if left else ''}", flush=True)
-        bad += bool(left)
+    with TemporaryDirectory(prefix="endurance-") as place:
+        for number in range(1, runs + 1):
+            seconds, _ = _run(place=place)
+            left = _remains(place)
+            print(f"run {number}: {seconds:.1f} s{', left behind: ' + ', '.join(left) if left else ''}", flush=True)
+            bad += bool(left)
     report(f"{runs} runs in a row, runs that left anything", bad, 0, "runs")
 
 
-def _run(*options: str, watch: Callable[[psutil.Process], float] | None = None) -> tuple[float, float]:
+def _run(
+    *options: str, watch: Callable[[psutil.Process], float] | None = None, place: str | None = None,
+) -> tuple[float, float]:
     """Run the suite once; raises when it is not conformant. Returns seconds, and the peak of what was watched."""
     with TemporaryDirectory() as directory:
         log = Path(directory) / "log"
         started = time.monotonic()
         with log.open("wb") as output:
             process = subprocess.Popen([*RUN, "--report-dir", f"{directory}/report", *options],
-                                       stdout=output, stderr=subprocess.STDOUT)
+                                       stdout=output, stderr=subprocess.STDOUT,
+                                       env={**os.environ, "TMPDIR": place} if place else None)
             peak = _watched(process, watch) if watch else 0.0
             code = process.wait(timeout=600)
         seconds = time.monotonic() - started
@@ -158,14 +193,13 @@ def _pss(root: psutil.Process) -> float:
     return float(total)
 
 
-def _footprint() -> set[str]:
-    """What a run could leave: its directories, and processes of its pods."""
-    directories = {path.name for path in Path("/tmp").glob("mesh-conformance-*")}
-    processes = {
+def _remains(place: str) -> list[str]:
+    """What runs left in their temporary directory, and processes that name it."""
+    processes = [
         f"process {process.info['name']}" for process in psutil.process_iter(["name", "cmdline"])
-        if any("mesh-conformance-" in word for word in process.info["cmdline"] or ())
-    }
-    return directories | processes
+        if any(place in word for word in process.info["cmdline"] or ())
+    ]
+    return [path.name for path in Path(place).iterdir()] + processes
 
 
 def _spread(times: list[float]) -> str:
@@ -183,8 +217,8 @@ def _alias() -> Path:
 
 _keep = TemporaryDirectory()
 
-WHAT = {"topology": topology, "suite": suite, "sample": sample, "effect": effect, "memory": memory,
-        "endurance": endurance}
+WHAT = {"topology": topology, "suite": suite, "sample": sample, "effect": effect, "cost": cost,
+        "memory": memory, "endurance": endurance}
 
 
 def main() -> None:

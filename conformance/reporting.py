@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import shutil
 import time
@@ -101,6 +102,9 @@ class Reporting:
 
     def _writers(self) -> Writers:
         if self._settings.report_dir is not None:
-            # Dumps of an earlier run would pass for this one's.
+            # What an earlier run left would pass for this one's, if this one were killed.
             shutil.rmtree(self._settings.report_dir / FAILURES, ignore_errors=True)
+            for name in ("report.jsonl", "summary.md", "junit.xml"):
+                with contextlib.suppress(OSError):
+                    (self._settings.report_dir / name).unlink()
         return writers(self._settings.report_dir, stream=self._text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from conformance import __version__, smi
@@ -58,12 +58,14 @@ class Run:
         self._writers = writers
         self._header: Header | None = None
         self._started = started
+        self._began = now()
 
     def begin(self, found: Header) -> None:
         """Take what the first worker found where it runs; later ones find the same."""
         if self._header is None:
-            self._header = found
-            self._writers.start(found)
+            # A worker knows when its first check ended; the run began before that.
+            self._header = replace(found, started=self._began)
+            self._writers.start(self._header)
 
     def take(self, result: Result) -> None:
         """Take one result. Raises ReportError."""

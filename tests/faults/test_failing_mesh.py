@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 from conformance.outcome import ExitCode, Outcome
 
@@ -10,9 +11,13 @@ from conformance.outcome import ExitCode, Outcome
 def test_a_failure_is_recorded_with_its_figures_and_dumped(run, tmp_path, capsys):
     stale = tmp_path / "report" / "failures" / "SPLIT-001"
     stale.mkdir(parents=True)
+    began = datetime.now(UTC)
     code, report = run("--mutant", "weights-84-16", "--requirement", "SPLIT-003")
     result = report.results[0]
     assert (code, result.outcome) == (ExitCode.NONCONFORMANT, Outcome.FAILED)
+    started = datetime.fromisoformat(report.header.started)
+    assert abs(started - began) < timedelta(seconds=5)
+    assert report.footer.duration > 1
     measured = result.samples[-1]
     assert measured.alpha == 1e-6
     assert measured.p_value < 1e-6
