@@ -24,7 +24,7 @@ EFFECT: Final = 0.2
 """The smallest shift of a share to be caught, in standard deviations: 90/10 served as 84/16, 50/50 as 60/40."""
 ROUGH: Final = 0.4
 """The effect where precision is judged elsewhere and only the division itself is in question: 50/50 as 70/30."""
-CAUGHT: Final = 0.999
+CAUGHT: Final = 0.9999
 """Probability with which such a shift is caught."""
 COARSE: Final = 0.01
 """False-alarm rate of the coarse form of a weight check, which only waits."""
@@ -186,7 +186,7 @@ class Weights(Expectation):
     """Requests are answered by these Services in proportion to their weights, judged by an exact binomial test.
 
     A mesh that divides as asked is rejected with probability 1e-6 at most; one that is off by a fifth of a
-    standard deviation (`effect`) is caught with probability 0.999.
+    standard deviation (`effect`) is caught with probability 0.9999.
     """
 
     def __init__(self, weights: Mapping[Service, int], *, effect: float = EFFECT) -> None:
