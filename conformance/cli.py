@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -116,8 +117,10 @@ def pytest_run(given: Sequence[str], rest: Sequence[str] = (), *, workers: str =
     where = ["-c", os.devnull, f"--rootdir={suites}", f"--confcutdir={suites}"]
     verdict = _Verdict()
     spread = ["-n", workers, "--dist", "worksteal"]
-    what = ["-p", "conformance.plugin", *where, *quiet, *spread, *given, *rest, str(suites / "smi")]
-    code: int = pytest.main(what, plugins=[verdict])
+    with TemporaryDirectory(prefix="mesh-conformance-workers-") as base:
+        # xdist makes a directory for each worker, and would leave it.
+        what = ["-p", "conformance.plugin", *where, *quiet, *spread, f"--basetemp={base}/pytest", *given, *rest]
+        code: int = pytest.main([*what, str(suites / "smi")], plugins=[verdict])
     return verdict.code if verdict.code is not None else _WITHOUT_VERDICT.get(code, ExitCode.ERROR)
 
 

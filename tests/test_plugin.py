@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+
 import pytest
 
 from conformance import checks, cli, paths
@@ -133,12 +135,16 @@ def test_1(mesh, topology):
     assert ("restarted" in report.results[0].message) == bool(disturbances)
 
 
-def test_workers_report_as_one_run(run):
+def test_workers_report_as_one_run(run, tmp_path, monkeypatch):
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
     source = "".join(check(number, "B", "pass") for number in range(1, 7))
     code, report = run(source, "-n", "2")
     assert code == ExitCode.CONFORMANT
     assert sorted(result.requirement for result in report.results) == [f"DEMO-{n:03}" for n in range(1, 7)]
     assert {result.worker for result in report.results} <= {"gw0", "gw1"}
+    assert not list(place.iterdir())
 
 
 def test_an_interrupted_run_says_so_and_is_no_pass(run):
