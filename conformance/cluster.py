@@ -235,10 +235,6 @@ class Cluster:
         except KeyError:
             raise NotFound(f"discovering {api_version}", f"it serves no {kind}", code=404) from None
 
-    def forget(self) -> None:
-        """Drop what discovery learned, for a cluster whose CRDs have changed."""
-        self._kinds.clear()
-
     # --- objects ---
 
     def create(self, obj: Object, *, dry_run: bool = False) -> Object:

@@ -19,7 +19,6 @@ SPLIT: Final = "split.smi-spec.io"
 SPECS: Final = "specs.smi-spec.io"
 GENERATIONS: Final = ("v1alpha4", "v1alpha3", "v1alpha2", "v1alpha1")
 
-_KINDS: Final = {"TrafficSplit": (SPLIT, "trafficsplits"), "HTTPRouteGroup": (SPECS, "httproutegroups")}
 _SPLITS_WITH_MATCHES: Final = frozenset({"v1alpha3", "v1alpha4"})
 _ROUTES_WITH_SPEC: Final = frozenset({"v1alpha3", "v1alpha4"})
 _ROUTES_WITH_HEADERS: Final = frozenset({"v1alpha2", "v1alpha3", "v1alpha4"})
@@ -141,9 +140,8 @@ def _render_match(match: HTTPMatch, version: str, shape: HeaderShape) -> Object:
 
 
 def _header_shape(cluster: Cluster, version: str | None) -> HeaderShape:
-    group, plural = _KINDS["HTTPRouteGroup"]
     try:
-        crd = cluster.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"{plural}.{group}")
+        crd = cluster.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"httproutegroups.{SPECS}")
     except NotFound:
         return "map"
     for served in crd["spec"]["versions"]:
