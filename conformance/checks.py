@@ -16,7 +16,7 @@ from conformance.dump import FAILURES, dump
 from conformance.evidence import Evidence
 from conformance.outcome import Nonconformance, Outcome, Result, outcome_of
 from conformance.requirement import Requirement
-from conformance.smi import NotExpressible
+from conformance.smi import NotExpressible, NotServed
 from conformance.waiting import NotConverged, NotYet, eventually
 
 
@@ -68,6 +68,8 @@ class Check:
                 self.outcome, self.message = error.outcome, error.reason
             case NotExpressible():
                 self.outcome, self.message = Outcome.NOT_APPLICABLE, str(error)
+            case NotServed():
+                self.outcome, self.message = Outcome.UNSUPPORTED, str(error)
             case Skipped():
                 self.outcome, self.message = Outcome.SKIPPED, str(error.msg)
             case _:
@@ -85,7 +87,7 @@ class Check:
             report.longrepr = f"{self.row.id} {self.outcome}: {self.message}"
         elif self.outcome is Outcome.OBSERVED and report.failed:
             report.outcome, report.longrepr = "passed", None
-        elif self.outcome is Outcome.NOT_APPLICABLE and report.failed:
+        elif self.outcome in (Outcome.NOT_APPLICABLE, Outcome.UNSUPPORTED) and report.failed:
             report.outcome, report.longrepr = "skipped", ("", 0, f"Skipped: {self.outcome}: {self.message}")
 
 

@@ -12,15 +12,19 @@ from typing import Any, Final, Literal
 
 from conformance.agents import AgentError
 from conformance.evidence import Evidence
-from conformance.expect import Expectation, Only, Refusal, Tally
+from conformance.expect import Allowed, Denied, Expectation, Only, Refusal, Tally
 from conformance.outcome import Nonconformance
 from conformance.service import HTTP_PORT, Service
+from conformance.smi import Account
 from conformance.topology import Topology
 from conformance.traffic import Answer, Batch, Failure, Request, Sample
 from conformance.waiting import NotConverged, Progress, Waited, eventually
 
 CONCURRENCY: Final = 8
 REQUEST_TIMEOUT: Final = 10.0
+DENIAL_TIMEOUT: Final = 2.0
+SILENCE: Final = 0.4
+"""Seconds after which a datagram counts as unanswered, where no answer is expected."""
 CONTROL: Final = 50
 """Size of the sample that a control takes."""
 OBSERVED: Final = 200
@@ -36,13 +40,15 @@ class Call:
     path: str = "/"
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)
-    protocol: Literal["http", "tcp", "udp"] = "http"
+    protocol: Literal["http", "h2c", "tcp", "udp"] = "http"
+    timeout: float = REQUEST_TIMEOUT
+    body: str = ""
 
     def request(self) -> Request:
         """Return it as the agent takes it."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return Request(f"{self.protocol}://{host}:{self.port}{self.path}", self.method, tuple(self.headers.items()),
-                       protocol=self.protocol)
+                       self.body, self.protocol)
 
     def __str__(self) -> str:
         headers = "".join(f" {name}: {value}" for name, value in self.headers.items())
@@ -82,6 +88,21 @@ class Client:
             self._evidence.saw(sample, self.workload, str(sent), seen, refusal.finding)
             raise
         self._evidence.saw(sample, self.workload, str(sent), seen, finding)
+
+    def is_allowed(self, service: Service, **call: Any) -> None:
+        """Wait until a Service may be used, then measure once. Raises Nonconformance."""
+        self.sees(service, Allowed(service), **call)
+
+    def is_denied(self, service: Service, **call: Any) -> None:
+        """Wait until a Service may not be used, then measure once: no server sees anything. Raises Nonconformance."""
+        silent = call.get("protocol") == "udp"
+        timeout = SILENCE if silent else DENIAL_TIMEOUT
+        self.sees(service, Denied(), requests=CONCURRENCY if silent else None, **{"timeout": timeout, **call})
+
+    @property
+    def account(self) -> Account:
+        """The client's identity."""
+        return self._topology.account(self.workload)
 
     def control(self, service: Service, **call: Any) -> None:
         """Show that a Service is reached as it is, so that what follows can tell. Raises ControlFailed."""
@@ -132,7 +153,7 @@ class Client:
         return sample, self._seen(call, answers, {name: count for name, count in received.items() if count})
 
     def _send(self, sample: str, call: Call, requests: int) -> Sample:
-        batch = Batch(sample, (call.request(),), count=requests, concurrency=CONCURRENCY, timeout=REQUEST_TIMEOUT)
+        batch = Batch(sample, (call.request(),), count=requests, concurrency=CONCURRENCY, timeout=call.timeout)
         taken = self._topology.agent(self.workload).run(batch)
         self._evidence.exchanged(str(call), taken.exchanges)
         return taken

@@ -26,6 +26,8 @@ ROUGH: Final = 0.4
 """The effect where precision is judged elsewhere and only the division itself is in question: 50/50 as 70/30."""
 CAUGHT: Final = 0.9999
 """Probability with which such a shift is caught."""
+DENIED: Final = 40
+"""Requests of a sample that must all be denied, or all be allowed: policy is no matter of chance."""
 COARSE: Final = 0.01
 """False-alarm rate of the coarse form of a weight check, which only waits."""
 
@@ -146,6 +148,52 @@ class Only(Expectation):
 
     def _allowed(self, port: int) -> frozenset[Endpoint]:
         return frozenset[Endpoint]().union(*(service.endpoints(port) for service in self.services))
+
+
+class Allowed(Only):
+    """As Only, for requests that policy decides about: they are all alike, so that few of them tell."""
+
+    @property
+    def size(self) -> int:
+        """Number of requests that a sample needs for the stated error rates."""
+        return DENIED
+
+    @property
+    def probe(self) -> int:
+        """Number of requests of one look while waiting."""
+        return 4
+
+
+class Denied(Expectation):
+    """No server sees any of the requests. What the client gets instead is recorded and not judged (TARGET-023)."""
+
+    @property
+    def size(self) -> int:
+        """Number of requests that a sample needs for the stated error rates."""
+        return DENIED
+
+    @property
+    def probe(self) -> int:
+        """Number of requests of one look while waiting."""
+        return 4
+
+    def wanted(self, port: int) -> str:
+        """Say what is expected, for messages."""
+        return f"that no server sees any of the requests to port {port}"
+
+    def plausible(self, seen: Tally) -> None:
+        """Raise AssertionError when a sample taken while waiting shows that it is not so yet."""
+        self.judge(seen)
+
+    def judge(self, seen: Tally) -> Finding:
+        """Judge the one sample. Raises Refusal, a Nonconformance."""
+        if not seen.size:
+            raise ValueError("an empty sample was to be judged as denied")
+        reached = {name: count for name, count in seen.received.items() if count}
+        if reached or seen.answers:
+            servers = ", ".join(f"{name} {count}" for name, count in sorted(reached.items()))
+            raise self._refuse(seen, f"requests that must be denied reached servers: {servers or 'answered'}")
+        return Finding()
 
 
 class Spread(Only):

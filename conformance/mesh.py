@@ -9,7 +9,7 @@ import copy
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import yaml
 
 from conformance import paths
 from conformance.cluster import Cluster, NotFound, Object
+from conformance.smi import DEFINITIONS, RELEASED, RESOURCES
 
 
 class MeshError(Exception):
@@ -43,6 +44,34 @@ class Proxy:
 
 
 @dataclass(frozen=True)
+class Access:
+    """How a mesh that implements TrafficTarget is told to deny by default, and where not to.
+
+    `setting` says to people how deny-by-default is turned on. `exempt_labels` and `exempt_annotations` leave a
+    namespace out of it; without any, all of the mesh is under it. `ignorant_labels` and `ignorant_annotations` make
+    the proxy of a client pod that has them not enforce policy itself, so that only the server's side does.
+    """
+
+    setting: str = ""
+    exempt_labels: Mapping[str, str] = field(default_factory=dict)
+    exempt_annotations: Mapping[str, str] = field(default_factory=dict)
+    ignorant_labels: Mapping[str, str] = field(default_factory=dict)
+    ignorant_annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def exempts(self) -> bool:
+        """Whether a namespace can be left out of deny-by-default."""
+        return bool(self.exempt_labels or self.exempt_annotations)
+
+    @property
+    def ignorance(self) -> Object:
+        """The patch of a pod template that makes its proxy ignore policy; empty where there is no such thing."""
+        metadata = {"labels": dict(self.ignorant_labels), "annotations": dict(self.ignorant_annotations)}
+        found = {key: value for key, value in metadata.items() if value}
+        return {"metadata": found} if found else {}
+
+
+@dataclass(frozen=True)
 class Mesh:
     """What the harness knows of a mesh.
 
@@ -61,15 +90,26 @@ class Mesh:
     convergence: float
     apis: Mapping[str, tuple[str, ...]]
     manifests: tuple[str, ...]
+    access: Access = field(default_factory=Access)
 
     def claims(self, group: str, version: str) -> bool:
-        """Tell whether the mesh says that it implements a version of an API group."""
+        """Tell whether the mesh says that it implements a version of an API group.
+
+        Who implements custom resources answers for their definitions as well.
+        """
+        if group == DEFINITIONS:
+            return version in RELEASED[DEFINITIONS] and any(self.apis.get(known) for known in RESOURCES)
         return version in self.apis.get(group, ())
 
-    def inject(self, template: Mapping[str, Any]) -> Object:
-        """Return a pod template as part of the mesh. A namespace label or annotation may be needed as well."""
+    def inject(self, template: Mapping[str, Any], *, ignorant: bool = False) -> Object:
+        """Return a pod template as part of the mesh. A namespace label or annotation may be needed as well.
+
+        `ignorant`: its proxy shall not enforce policy, where the mesh has that.
+        """
         injected = copy.deepcopy(dict(template))
         _merge(injected, self.pod_template)
+        if ignorant:
+            _merge(injected, self.access.ignorance)
         return injected
 
     def version(self, cluster: Cluster) -> str | None:
@@ -127,7 +167,14 @@ def parse(file: Path) -> Mesh:
         host=data.get("host", ""), convergence=float(data["convergence"]),
         apis={group: tuple(versions) for group, versions in data["apis"].items()},
         manifests=tuple(data.get("install", ())),
+        access=_access(data.get("access", {})),
     )
+
+
+def _access(data: Mapping[str, Any]) -> Access:
+    exempt, ignorant = data.get("exempt", {}), data.get("ignorant", {})
+    return Access(data.get("setting", ""), exempt.get("labels", {}), exempt.get("annotations", {}),
+                  ignorant.get("labels", {}), ignorant.get("annotations", {}))
 
 
 def load_manifests(file: Path) -> list[Object]:

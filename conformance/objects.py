@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from conformance.cluster import Cluster, Object, describe
+from conformance.cluster import Cluster, ClusterError, Object, Rejected, describe
 from conformance.evidence import Evidence
-from conformance.service import DEFAULT_PORTS, Service, cluster_names
+from conformance.service import DEFAULT_PORTS, Service
 from conformance.topology import RUN_LABEL, WORKLOAD_LABEL, Topology
 from conformance.waiting import NotYet, eventually
 
@@ -39,13 +39,24 @@ class Objects:
         return created
 
     def change(self, obj: Object, spec: Object) -> None:
-        """Replace fields of an object's spec."""
-        self.cluster.patch(obj, {"spec": spec})
-        self.evidence.wrote(obj | {"spec": obj["spec"] | spec})
+        """Replace fields of an object's spec, or of the object itself in versions that have none."""
+        change = {"spec": spec} if "spec" in obj else spec
+        self.cluster.patch(obj, change)
+        self.evidence.wrote(obj | ({"spec": obj["spec"] | spec} if "spec" in obj else spec))
 
     def dry_run(self, obj: Object) -> None:
         """Let the server validate an object without storing it. Raises Rejected when it refuses."""
         self.cluster.create(self._labelled(obj), dry_run=True)
+
+    def try_out(self, obj: Object) -> str:
+        """Say whether the server would take an object."""
+        try:
+            self.dry_run(obj)
+        except Rejected as refusal:
+            return f"refused ({refusal.found})"
+        except ClusterError as error:
+            return f"could not be tried ({error.found})"
+        return "accepted"
 
     def delete(self, obj: Object) -> None:
         """Delete an object before the check ends."""
@@ -79,10 +90,14 @@ class Services:
     def __call__(
         self, hint: str, workload: str = "", *, selector: Mapping[str, str] | None = None,
         ports: Mapping[str, tuple[int, int]] = DEFAULT_PORTS, type: str = "ClusterIP",  # noqa: A002 - Kubernetes' word
+        role: str = "app",
     ) -> Service:
-        """Create a Service that selects one workload's pods, or all that have the labels of `selector`."""
+        """Create a Service that selects one workload's pods, or all that have the labels of `selector`.
+
+        `role` is that of the namespace.
+        """
         selector = selector or {WORKLOAD_LABEL: workload}
-        return self.create(self._describe(self._objects.name(hint), "app", selector, ports, type))
+        return self.create(self._describe(self._objects.name(hint), role, selector, ports, type))
 
     def later(self, hint: str, workload: str) -> Service:
         """Describe a Service that will select one workload's pods, and is not created yet."""
@@ -105,6 +120,5 @@ class Services:
         self, name: str, role: str, selector: Mapping[str, str], ports: Mapping[str, tuple[int, int]], kind: str,
     ) -> Service:
         namespace = self._topology.namespace(role)
-        own = self._topology.mesh.host
-        hosts = (own.format(service=name, namespace=namespace),) if own else cluster_names(name, namespace)
+        hosts = self._topology.hosts(name, namespace)
         return Service(name, namespace, hosts, self._topology.selected(selector, role), selector, ports, kind)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from conformance import smi
-from conformance.cluster import ClusterError, Object, Rejected
+from conformance.cluster import Object
 from conformance.objects import Objects
 from conformance.outcome import Nonconformance
 from conformance.service import Service
@@ -91,13 +91,7 @@ class Splits:
 
     def dry_run(self, root: Service, weights: Shares) -> str:
         """Say whether the server would take such a split."""
-        try:
-            self.objects.dry_run(self._render(root, weights, ()))
-        except Rejected as refusal:
-            return f"refused ({refusal.found})"
-        except ClusterError as error:
-            return f"could not be tried ({error.found})"
-        return "accepted"
+        return self.objects.try_out(self._render(root, weights, ()))
 
     def _render(self, root: Service, weights: Shares, matches: Sequence[str]) -> Object:
         named = {service.name: weight for service, weight in weights.items()}

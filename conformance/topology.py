@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,10 +14,14 @@ from conformance.agents import Agent
 from conformance.cluster import Cluster, ClusterError, NotFound, Object
 from conformance.mesh import Mesh
 from conformance.service import Service, cluster_names
+from conformance.smi import Account
 from conformance.waiting import NotConverged, NotYet, Progress, eventually
+from conformance.workloads import libraries
 
 RUN_LABEL: Final = "mesh-conformance/run"
 WORKLOAD_LABEL: Final = "workload"
+GUARDED: Final = "guarded"
+"""The role of the namespace in which access is denied by default; the workload there has the same name."""
 CONTROL_PORT: Final = 19000
 READY_WITHIN: Final = 120.0
 GONE_WITHIN: Final = 120.0
@@ -34,6 +39,13 @@ class Workload:
     namespace: str
     labels: Mapping[str, str]
     mesh: bool
+    account: str = ""
+    ignorant: bool = False
+
+    @property
+    def service_account(self) -> str:
+        """The service account of its pods: one of its own unless another is named."""
+        return self.account or self.name
 
 
 @dataclass(frozen=True)
@@ -78,18 +90,24 @@ class Topology:
             self.cluster.apply(self.service(name).manifest())
         self._await(workload.name for workload in workloads)
 
-    def deploy(self, name: str, labels: Mapping[str, str]) -> None:
-        """Add a workload to the mesh while a test runs and wait until it is ready."""
-        self._create(Workload(name, "app", labels, mesh=True))
+    def deploy(self, name: str, labels: Mapping[str, str], *, account: str = "", role: str = "app",
+               ignorant: bool = False) -> None:
+        """Add a workload to the mesh while a test runs and wait until it is ready.
+
+        `account` is its service account (default: one of its own name), `role` that of its namespace.
+        `ignorant`: its proxy shall not enforce policy, where the mesh has that.
+        """
+        self._create(Workload(name, role, labels, mesh=True, account=account, ignorant=ignorant))
         self._await([name])
 
     def withdraw(self, name: str) -> None:
         """Remove a workload that a test added and wait until its pods are gone."""
-        namespace = self.namespace("app")
-        for api, kind in (("apps/v1", "Deployment"), ("v1", "ServiceAccount")):
-            self.cluster.delete({"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": namespace}})
+        workload = self._workloads.pop(name)
+        namespace = self.namespace(workload.namespace)
         self._pods.pop(name, None)
-        self._workloads.pop(name, None)
+        own = () if workload.account else (("v1", "ServiceAccount"),)
+        for api, kind in (("apps/v1", "Deployment"), *own):
+            self.cluster.delete({"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": namespace}})
 
         def gone() -> None:
             pods, _ = self.cluster.list("v1", "pods", namespace, labels=f"{WORKLOAD_LABEL}={name}")
@@ -119,11 +137,25 @@ class Topology:
         """Return a workload's pod."""
         return self._pods[workload]
 
+    def account(self, workload: str) -> Account:
+        """Return the identity of a workload's pods."""
+        found = self._workloads[workload]
+        return Account(found.service_account, self.namespace(found.namespace))
+
     def service(self, workload: str) -> Service:
         """Return the standing Service of an echo workload, which no check changes."""
-        namespace = self.namespace("app")
-        return Service(workload, namespace, cluster_names(workload, namespace), frozenset([workload]),
-                       {WORKLOAD_LABEL: workload})
+        namespace = self.namespace(self._workloads[workload].namespace)
+        described = self._described["services"][workload]
+        return Service(
+            workload, namespace, self.hosts(workload, namespace), frozenset([workload]), {WORKLOAD_LABEL: workload},
+            {name: (number, number) for name, number in described["tcp"].items()},
+            udp={name: (number, number) for name, number in described.get("udp", {}).items()},
+        )
+
+    def hosts(self, service: str, namespace: str) -> tuple[str, ...]:
+        """Return the names under which clients may know a Service, the usual one first."""
+        own = self.mesh.host
+        return (own.format(service=service, namespace=namespace),) if own else cluster_names(service, namespace)
 
     def servers(self) -> dict[str, Agent]:
         """Return the agents of all workloads that answer requests, by workload."""
@@ -158,20 +190,25 @@ class Topology:
         name = self.namespace(role)
         labels = {RUN_LABEL: self.run} | (dict(self.mesh.namespace_labels) if mesh else {})
         annotations = dict(self.mesh.namespace_annotations) if mesh else {}
+        if role != GUARDED:
+            labels |= self.mesh.access.exempt_labels
+            annotations |= self.mesh.access.exempt_annotations
         self.cluster.apply({"apiVersion": "v1", "kind": "Namespace",
                             "metadata": {"name": name, "labels": labels, "annotations": annotations}})
-        program = paths.agent_program().read_text(encoding="utf-8")
-        self.cluster.apply(self._ours("v1", "ConfigMap", "agent", name) | {"data": {"agent.py": program}})
+        self.cluster.apply(self._ours("v1", "ConfigMap", "agent", name) | {
+            "data": {"agent.py": paths.agent_program().read_text(encoding="utf-8")},
+            "binaryData": {libraries.ZIP_NAME: base64.b64encode(libraries.h2_zip()).decode()},
+        })
 
     def _create(self, workload: Workload) -> None:
         namespace = self.namespace(workload.namespace)
         self._workloads[workload.name] = workload
-        self.cluster.apply(self._ours("v1", "ServiceAccount", workload.name, namespace))
+        self.cluster.apply(self._ours("v1", "ServiceAccount", workload.service_account, namespace))
         labels = {RUN_LABEL: self.run, WORKLOAD_LABEL: workload.name, **workload.labels}
         template: Object = {"metadata": {"labels": labels},
-                            "spec": {**self._template["spec"], "serviceAccountName": workload.name}}
+                            "spec": {**self._template["spec"], "serviceAccountName": workload.service_account}}
         if workload.mesh:
-            template = self.mesh.inject(template)
+            template = self.mesh.inject(template, ignorant=workload.ignorant)
         self.cluster.apply(self._ours("apps/v1", "Deployment", workload.name, namespace) | {"spec": {
             "replicas": 1, "selector": {"matchLabels": {WORKLOAD_LABEL: workload.name}}, "template": template,
         }})

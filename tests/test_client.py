@@ -99,3 +99,29 @@ def test_a_failed_control_is_an_error():
 
 def test_ipv6_addresses_are_bracketed():
     assert Call("fd00::1").request().url == "http://[fd00::1]:8080/"
+
+
+FORBIDDEN = Answer(403)
+
+
+def test_a_denial_is_judged_at_the_servers_and_what_the_client_got_is_recorded():
+    sender = client(FORBIDDEN)
+    sender.is_denied(ROOT)
+    assert sender._evidence.samples[-1].failures == {"HTTP 403": 40}
+    with pytest.raises(Nonconformance, match="v1 3"):
+        client(FORBIDDEN, received={"v1": 3}).is_denied(ROOT)
+
+
+def test_what_is_allowed_is_not_denied_and_the_reverse():
+    client(V1, received={"v1": 40}).is_allowed(ROOT)
+    with pytest.raises(Nonconformance):
+        client(V1).is_denied(ROOT)
+    with pytest.raises(Nonconformance):
+        client(FORBIDDEN).is_allowed(ROOT)
+
+
+def test_denials_are_not_waited_for_as_long_as_answers_are():
+    sender = client(Failure("timeout"))
+    sender.is_denied(ROOT, protocol="udp", port=8300)
+    sender.is_denied(ROOT)
+    assert {batch.timeout for batch in sender._topology.sent} == {0.4, 2.0}

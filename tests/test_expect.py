@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from conformance.expect import Only, Spread, Tally, Weights
+from conformance.expect import Allowed, Denied, Only, Spread, Tally, Weights
 from conformance.outcome import Nonconformance
 from conformance.service import Service
 
@@ -99,3 +99,30 @@ def test_an_empty_sample_is_never_a_pass():
     for expectation in (Only(STABLE), Spread(ROOT), Weights({STABLE: 1, CANARY: 1})):
         with pytest.raises(ValueError, match="empty sample"):
             expectation.judge(tally())
+
+
+def test_denied_means_that_no_server_saw_anything():
+    refused = Tally(8080, {}, {"HTTP 403": 30, "reset": 10}, {"v1": 0})
+    Denied().judge(refused)
+    Denied().plausible(refused)
+
+
+@pytest.mark.parametrize("seen", [
+    Tally(8080, {("v1", 8080): 1}, {"HTTP 403": 39}, {"v1": 1}),
+    Tally(8080, {}, {"HTTP 403": 40}, {"v1": 1}),  # refused on the way back only
+    Tally(8080, {("v1", 8080): 4}, {}, {}),  # a look while waiting, which asks no server
+])
+def test_a_denial_that_reached_a_server_is_none(seen):
+    with pytest.raises(Nonconformance, match="must be denied"):
+        Denied().judge(seen)
+
+
+def test_nothing_sent_is_not_denied():
+    with pytest.raises(ValueError, match="empty sample"):
+        Denied().judge(Tally(8080))
+
+
+def test_allowed_means_all_of_them():
+    Allowed(STABLE).judge(tally(v1=40))
+    with pytest.raises(Nonconformance, match="1 requests failed"):
+        Allowed(STABLE).judge(tally(v1=39, failures={"HTTP 403": 1}))

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import md5
 from pathlib import Path
+from typing import Final
 
 import yaml
 from allure_commons.logger import AllureFileLogger
@@ -60,7 +61,8 @@ _CATEGORIES = (
     ("Not in the served version", "skipped", "not-applicable: .*"),
     ("Left out by the user", "skipped", "skipped: .*"),
 )
-_OURS = ("*-result.json", "*-attachment.*", "categories.json", "environment.properties")
+ENVIRONMENT: Final = "environment.properties"
+_OURS = ("*-result.json", "*-attachment.*", "categories.json", ENVIRONMENT)
 
 
 class Allure:
@@ -69,6 +71,7 @@ class Allure:
     def __init__(self, directory: Path, clock: Callable[[], float] = time.time) -> None:
         self._directory = directory
         self._clock = clock
+        self._facts: dict[str, str] = {}
 
     @property
     def target(self) -> str:
@@ -86,7 +89,8 @@ class Allure:
             for name, status, regex in _CATEGORIES
         ]
         write_whole(self._directory / "categories.json", json.dumps(categories, indent=2) + "\n")
-        write_whole(self._directory / "environment.properties", _properties(header))
+        self._facts = _facts(header)
+        write_whole(self._directory / ENVIRONMENT, _properties(self._facts))
 
     def result(self, result: Result) -> None:
         """Write a result and its attachments."""
@@ -102,7 +106,11 @@ class Allure:
         logger.report_result(result=item)  # type: ignore[no-untyped-call]
 
     def finish(self, footer: Footer) -> None:
-        """Nothing remains to be written: Allure computes its own totals."""
+        """Add the verdicts to the facts of the environment; Allure itself only counts."""
+        for verdict in footer.verdicts:
+            name = f"verdict.{verdict.mesh}.{verdict.api}/{verdict.version}"
+            self._facts[name] = f"{verdict.compliance}, capability {verdict.capability}"
+        write_whole(self._directory / ENVIRONMENT, _properties(self._facts))
 
 
 def _test(result: Result, start: int, stop: int) -> TestResult:
@@ -187,8 +195,8 @@ def _attachments(result: Result) -> list[tuple[str, AttachmentType, str]]:
     return attachments
 
 
-def _properties(header: Header) -> str:
-    facts = {
+def _facts(header: Header) -> dict[str, str]:
+    return {
         header.harness.name: header.harness.version,
         "kubernetes": header.kubernetes,
         **{f"mesh.{mesh.name}": mesh.version for mesh in header.meshes},
@@ -197,6 +205,9 @@ def _properties(header: Header) -> str:
         "seed": str(header.seed),
         **header.environment,
     }
+
+
+def _properties(facts: Mapping[str, str]) -> str:
     return "".join(f"{_property(name, key=True)}={_property(value)}\n" for name, value in facts.items())
 
 

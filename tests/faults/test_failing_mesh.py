@@ -42,3 +42,13 @@ def test_a_preview_judges_nothing(run, tmp_path, capsys):
     for line in ("be judged", "be not-applicable: v1alpha2 has no such requirement", "be observed", "serves v1alpha2"):
         assert line in shown
     assert not (tmp_path / "report").exists()
+
+
+def test_a_mesh_that_never_takes_a_change_in_is_waited_for_once_and_the_rest_goes_on(run):
+    code, report = run("--mutant", "updates-ignored", "--requirement", "SPLIT-007,SPLIT-011")
+    found = {result.requirement: result for result in report.results}
+    assert code == ExitCode.NONCONFORMANT
+    assert found["SPLIT-011"].outcome is Outcome.FAILED
+    assert "not in effect within 5 s" in found["SPLIT-011"].message
+    assert "GET http://split-011-root" in found["SPLIT-011"].samples[0].request
+    assert found["SPLIT-007"].outcome is Outcome.PASSED

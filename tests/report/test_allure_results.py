@@ -88,6 +88,7 @@ def test_categories_and_environment(directory):
     assert "mesh.reference=1.2.3" in lines
     assert "proxy.reference=envoy 1.40.0" in lines
     assert "kubernetes=v1.34.0" in lines
+    assert any(line.startswith("verdict.reference.split.smi-spec.io/v1alpha4=") for line in lines)
 
 
 def test_history_of_earlier_reports_is_kept(report, run, directory):

@@ -1,0 +1,53 @@
+"""What has to stand as long as a run on a mesh that denies by default everywhere: leave for the sample traffic.
+
+TrafficSplit is judged by where traffic goes, so traffic has to be allowed. Where a namespace cannot be left out of
+deny-by-default, TrafficTargets allow the clients to use everything of the servers, over HTTP and TCP.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from conformance import smi
+from conformance.cluster import Object
+from conformance.smi import HTTPMatch, Rule, ServedApis
+from conformance.topology import Topology
+
+CLIENTS: Final = ("client", "second-client")
+SERVERS: Final = ("v1", "v2", "v3")
+_PORTS: Final = (8080, 8081, 9090, 7070)
+
+
+def denied_everywhere(topology: Topology, apis: ServedApis) -> bool:
+    """Tell whether the mesh denies by default in all namespaces, those of other suites as well."""
+    version = apis.version(smi.ACCESS, "TrafficTarget")
+    claimed = version is not None and topology.mesh.claims(smi.ACCESS, version)
+    return claimed and not topology.mesh.access.exempts
+
+
+def grant(topology: Topology, apis: ServedApis, *servers: str) -> None:
+    """Allow the clients to use these workloads, where that is needed. Raises ClusterError."""
+    if not denied_everywhere(topology, apis):
+        return
+    targets = (target for server in servers for target in _targets(topology, apis, server))
+    for obj in (*_routes(topology, apis), *targets):
+        topology.cluster.apply(obj)
+
+
+def _routes(topology: Topology, apis: ServedApis) -> list[Object]:
+    namespace = topology.namespace("app")
+    everything = HTTPMatch("everything", path_regex=".*", methods=["*"])
+    return [smi.http_route_group(apis, "everything", namespace, [everything]),
+            smi.tcp_route(apis, "everything", namespace, [])]
+
+
+def _targets(topology: Topology, apis: ServedApis, server: str) -> list[Object]:
+    destination = topology.account(server)
+    sources = [topology.account(client) for client in CLIENTS]
+    # In v1alpha1 a target is for one port.
+    ports = _PORTS if apis.version(smi.ACCESS) == "v1alpha1" else (None,)
+    return [
+        smi.traffic_target(apis, f"{server}-{number}-{kind.lower()}", topology.namespace("app"), destination,
+                           [Rule(kind, "everything")], sources, port=port)
+        for number, port in enumerate(ports) for kind in ("HTTPRouteGroup", "TCPRoute")
+    ]
