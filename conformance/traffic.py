@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-WireProtocol = Literal["http", "tcp", "udp"]
+WireProtocol = Literal["http", "h2c", "tcp", "udp"]  # h2c: HTTP/2 with prior knowledge, without TLS
 FailureKind = Literal[
     "refused", "reset", "timeout", "name-not-found", "closed", "garbage", "unreachable", "unsent"
 ]

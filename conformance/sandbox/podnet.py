@@ -6,10 +6,11 @@ wire the first octet is 127. What kube-proxy, the cluster's DNS and an injected 
 done here, at the program's `socket` module, and is the only difference between a pod of the sandbox and a real one:
 
 - A pod's servers listen on the pod's address. When the pod is intercepted they listen on its *inside*
-  (third octet + 64), except UDP and the excluded ports, so that the sidecar can own the pod's address.
+  (third octet + 64), except on the excluded ports, so that the sidecar can own the pod's address: for UDP as for TCP.
 - A TCP connection to 10.n.* goes to one random endpoint of the service or to the pod. In an intercepted pod it goes to
   the sidecar's outbound port, led by a PROXY protocol v1 header that names the original destination.
-- UDP always goes as kube-proxy would send it, and keeps to its endpoint as a conntrack entry would.
+- UDP always goes as kube-proxy would send it, from the pod's address, and keeps to its endpoint as a conntrack entry
+  would: a sidecar has the datagrams that arrive at its pod, never those that leave.
 - 127.0.0.1 and localhost are the pod itself. Two exceptions are reached as they are: the wire addresses of the own
   network, and the API server (KUBERNETES_SERVICE_HOST and _PORT).
 - Every other address is unreachable: the sandbox never leaves loopback. There is no IPv6.
@@ -69,8 +70,9 @@ class Pod:
 
     def home(self, port: int, kind: int) -> str:
         """Where a server of this pod listens, on the wire."""
-        intercepted = self.outbound is not None and kind == socket.SOCK_STREAM and port not in self.excluded
-        return self.inside if intercepted else self.wire
+        # A datagram socket that leaves the port open is a client's, and servers look at where it comes from.
+        client = kind == socket.SOCK_DGRAM and port == 0
+        return self.wire if self.outbound is None or port in self.excluded or client else self.inside
 
     def virtual(self, address: Address) -> Address:
         """The cluster address of a wire address; a pod's inside is the pod."""
@@ -295,13 +297,13 @@ class PodSocket(socket.socket):
             host = pod.address
         pod.to_wire(host)
         self._bind_source()
+        if host == pod.address and chosen is None:
+            return (pod.home(port, self.type), port)
         choices = self.services.destinations((host, port), "UDP")
         if chosen not in choices:
             chosen = choices[chance(len(choices))]
             if chosen != original:
-                if len(flows) >= FLOWS:
-                    del flows[next(iter(flows))]
-                flows[original] = chosen
+                self._remember(original, chosen)
         return (pod.to_wire(chosen[0]), chosen[1])
 
     def _known_flows(self) -> dict[Address, Address]:
@@ -314,11 +316,22 @@ class PodSocket(socket.socket):
     def _datagram_source(self, address: Any) -> Any:
         if self.family != socket.AF_INET or not address:
             return address
+        connected = getattr(self, "_original", None)
+        if connected is not None:
+            return connected
         seen = self.pod.virtual(address)
         for original, chosen in self._known_flows().items():
             if chosen == seen:
                 return original  # the answer of an endpoint comes from the service's address
+        if address[0] == self.pod.wire and self.pod.outbound is not None:
+            self._remember(seen, seen)  # a client in this pod, which is not where servers of this pod are
         return seen
+
+    def _remember(self, original: Address, chosen: Address) -> None:
+        flows = self._known_flows()
+        if len(flows) >= FLOWS:
+            del flows[next(iter(flows))]
+        flows[original] = chosen
 
     def sendto(self, data: Any, flags: Any, address: Any = None, /) -> int:
         if address is None:  # sendto(data, address)

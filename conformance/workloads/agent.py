@@ -1,13 +1,15 @@
 """The program in every sample pod: an echo server that says who it is, and a client that sends a whole batch.
 
-It is one file and uses the standard library only, so that any stock `python` image (3.9 or newer) can run it from
-a ConfigMap:
+It uses the standard library only, so that any stock `python` image (3.9 or newer) can run it from a ConfigMap:
 
     python agent.py --control 19000 --http 8080,8081 --tcp 7070 --udp 7071
 
 Echo ports answer and keep a bounded record of what they received per *sample* (the header `x-sample`; for TCP and
 UDP the first line `x-sample: ID`). HTTP answers carry who answered in the header `x-agent`, so that answers to HEAD
 and without a body can be told apart as well. `/status/503`, `/delay/0.2` (seconds) and `/bytes/1000` choose the answer.
+
+HTTP/2 with prior knowledge (`h2c://`) is spoken on the same ports when h2.zip lies beside this file (Python 3.10 or
+newer); see `libraries.py`. Without it a batch that wants HTTP/2 is refused, and all else goes on.
 
 The control port speaks JSON:
 
@@ -30,6 +32,7 @@ import asyncio
 import collections
 import contextlib
 import errno
+import importlib
 import itertools
 import json
 import os
@@ -46,6 +49,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 if TYPE_CHECKING:  # the rest of the file must run on Python 3.9
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from types import ModuleType
+
+    from conformance.workloads import agent_h2
 
     Respond = Callable[["HttpServer", "Request"], bytes | None]  # None: the answer comes later
     Key = tuple[int | str | None, bytes | str | None]  # of an outcome: status and who, or failure and detail
@@ -177,6 +183,22 @@ class Record:
     def clear(self) -> None:
         self.samples.clear()
         self.size = 0
+
+
+# --- HTTP/2 ----------------------------------------------------------------------------------------------------------
+
+
+def http2() -> ModuleType:
+    """The part of this program that speaks HTTP/2, from the ZIP beside it. Raises Malformed."""
+    if "agent_h2" not in sys.modules:
+        archive = os.path.join(os.path.dirname(os.path.abspath(__file__)), "h2.zip")  # noqa: PTH100, PTH118, PTH120
+        if archive not in sys.path:
+            sys.path.insert(0, archive)
+    try:
+        return importlib.import_module("agent_h2")
+    except Exception as error:  # noqa: BLE001 - an older Python fails in more ways than that of a missing file
+        message = f"no HTTP/2 here: need h2.zip beside agent.py and Python 3.10: {type(error).__name__}: {error}"
+        raise Malformed(501, message) from None
 
 
 # --- HTTP/1.1 messages -----------------------------------------------------------------------------------------------
@@ -334,7 +356,7 @@ class Port:
     def __init__(self, number: int, identity: Identity) -> None:
         self.number = number
         self.agent = identity.line(number)
-        self.connections: set[HttpServer | TcpEcho] = set()
+        self.connections: set[HttpServer | TcpEcho | agent_h2.Server] = set()
 
 
 class HttpServer(asyncio.Protocol):
@@ -342,8 +364,17 @@ class HttpServer(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, port: Port, respond: Respond, *, limit: int = BODY_LIMIT, keep_body: bool = False) -> None:
+    def __init__(
+        self,
+        port: Port,
+        respond: Respond,
+        *,
+        limit: int = BODY_LIMIT,
+        keep_body: bool = False,
+        http2: Callable[[HttpServer], agent_h2.Server] | None = None,
+    ) -> None:
         self.port, self.respond = port, respond
+        self.http2 = http2  # until the first request: HTTP/2 begins with the connection or not at all
         self.limit, self.keep_body = limit, keep_body
         self.buffer = bytearray()
         self.request: Request | None = None  # the one that is arriving
@@ -433,6 +464,11 @@ class HttpServer(asyncio.Protocol):
             if not buffer:
                 self.since = 0.0
             return False
+        if self.http2 is not None:
+            if buffer.startswith(b"PRI * HTTP/2.0\r\n\r\n"):
+                self.become(self.http2(self))
+                return False
+            self.http2 = None
         request = self.request = parse_head(bytes(buffer[:end]))
         del buffer[: end + 4]
         length = None if request.chunked else (request.length or 0)
@@ -440,6 +476,19 @@ class HttpServer(asyncio.Protocol):
         if request.expects and length != 0 and not buffer:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return True
+
+
+    def become(self, successor: agent_h2.Server) -> None:
+        """Leave the connection, and what has arrived on it, to another protocol."""
+        data = bytes(self.buffer)
+        self.connection_lost(None)
+        self.transport.set_protocol(successor)
+        successor.connection_made(self.transport)
+        successor.data_received(data)
+
+    def stalled(self, oldest: float) -> bool:
+        """Whether a request has been arriving since before `oldest`."""
+        return 0 < self.since < oldest and self.answering is None
 
 
 class Echo(Port):
@@ -450,30 +499,55 @@ class Echo(Port):
         self.record = record
 
     def connect(self) -> HttpServer:
-        return HttpServer(self, self.respond)
+        return HttpServer(self, self.respond, http2=self.http2)
+
+    def http2(self, connection: HttpServer) -> agent_h2.Server:
+        peer = connection.peer
+        server: agent_h2.Server = http2().Server(self.connections, lambda *request: self.respond_http2(peer, *request))
+        return server
 
     def respond(self, connection: HttpServer, request: Request) -> bytes | None:
-        path = request.target.partition("?")[0]
-        if request.sample is not None:
-            kind = Kind("http", self.number, request.method, path, request.host, connection.peer, request.version)
-            self.record.add(request.sample, kind, request.headers)
-        status, delay, size = self.wanted(path)
-        if size is not None:
-            answer = render(request, status, b"x" * size, agent=self.agent, content_type=b"application/octet-stream")
-        else:
-            seen = {
-                "method": request.method,
-                "path": request.target,
-                "version": request.version,
-                "headers": request.headers,
-                "body_bytes": request.body.size,
-            }
-            body = self.agent[:-1] + b"," + json.dumps(seen, separators=(",", ":")).encode()[1:] + b"\n"
-            answer = render(request, status, body, agent=self.agent)
+        status, delay, content_type, body = self.receive(connection.peer, request)
+        answer = render(request, status, body, agent=self.agent, content_type=content_type)
         if not delay:
             return answer
         asyncio.get_running_loop().call_later(delay, connection.later, answer)
         return None
+
+    def respond_http2(
+        self, peer: str, headers: list[tuple[str, str]], size: int
+    ) -> tuple[float, list[tuple[bytes, bytes]], bytes]:
+        """(seconds of delay, headers, body) of the answer to an HTTP/2 request."""
+        values = dict(headers)
+        request = Request(values.get(":method", ""), values.get(":path", ""), "2")
+        request.headers = [pair for pair in headers if not pair[0].startswith(":")]
+        request.host = values.get(":authority", values.get("host", ""))
+        request.sample = values.get("x-sample")
+        request.body.size = size
+        status, delay, content_type, body = self.receive(peer, request)
+        fields = [(b":status", b"%d" % status), (b"x-agent", self.agent)]
+        if status not in (204, 304):
+            fields += [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
+        return delay, fields, b"" if status in (204, 304) or request.method == "HEAD" else body
+
+    def receive(self, peer: str, request: Request) -> tuple[int, float, bytes, bytes]:
+        """Record a request; (status, seconds of delay, content type, body) of its answer."""
+        path = request.target.partition("?")[0]
+        if request.sample is not None:
+            kind = Kind("http", self.number, request.method, path, request.host, peer, request.version)
+            self.record.add(request.sample, kind, request.headers)
+        status, delay, size = self.wanted(path)
+        if size is not None:
+            return status, delay, b"application/octet-stream", b"x" * size
+        seen = {
+            "method": request.method,
+            "path": request.target,
+            "version": request.version,
+            "headers": request.headers,
+            "body_bytes": request.body.size,
+        }
+        body = self.agent[:-1] + b"," + json.dumps(seen, separators=(",", ":")).encode()[1:] + b"\n"
+        return status, delay, b"application/json", body
 
     @staticmethod
     def wanted(path: str) -> tuple[int, float, int | None]:
@@ -613,27 +687,33 @@ class Plan:
         except ValueError as error:
             raise Malformed(400, f"{where}: url {self.url!r}: {error}") from None
         self.protocol = text(command, "protocol", where, parts.scheme)
-        if port is None and self.protocol == "http":
+        if port is None and self.protocol in ("http", "h2c"):
             port = 80
-        if self.protocol not in ("http", "tcp", "udp") or not self.host or not port:
-            raise Malformed(400, f"{where}: url {self.url!r}: need http://HOST[:PORT], tcp:// or udp://HOST:PORT")
+        if self.protocol not in ("http", "h2c", "tcp", "udp") or not self.host or not port:
+            raise Malformed(
+                400, f"{where}: url {self.url!r}: need http:// or h2c://HOST[:PORT], tcp:// or udp://HOST:PORT"
+            )
+        if parts.scheme not in (self.protocol, "http" if self.protocol == "h2c" else ""):
+            raise Malformed(400, f"{where}: url {self.url!r} is not of protocol {self.protocol}")
         self.port = port
         self.method = text(command, "method", where, "GET")
         try:
-            body = text(command, "body", where, "").encode()
+            body = self.body = text(command, "body", where, "").encode()
         except UnicodeEncodeError:
             raise Malformed(400, f"{where}: body is not Unicode") from None
-        if self.protocol == "http":
+        self.fields: list[tuple[bytes, bytes]] = []  # of HTTP/2
+        if self.protocol in ("http", "h2c"):
             target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
             if not self.method.isalpha() or not target.isascii() or not target.isprintable() or " " in target:
                 raise Malformed(400, f"{where}: method and url must be ASCII, without spaces")
-            self.payload = self.head(where, command, target, len(body), sample, keep=keep) + body
+            self.payload = self.head(where, command, target, sample, keep=keep) + body
         else:
             self.payload = f"x-sample: {sample}\n".encode() + body
             if len(self.payload) > PLAIN_LIMIT:
                 raise Malformed(400, f"{where}: {self.protocol} carries at most {PLAIN_LIMIT} bytes")
 
-    def head(self, where: str, command: dict[str, Any], target: str, size: int, sample: str, *, keep: bool) -> bytes:
+    def head(self, where: str, command: dict[str, Any], target: str, sample: str, *, keep: bool) -> bytes:
+        """The head as HTTP/1.1 has it, which for HTTP/2 (made here as well) is only shown."""
         headers = command.get("headers") or {}
         try:
             given = [(str(name), str(value)) for name, value in getattr(headers, "items", lambda: headers)()]
@@ -641,19 +721,30 @@ class Plan:
             raise Malformed(400, f"{where}: headers must be an object or a list of pairs") from None
         names = {name.lower() for name, _ in given}
         host = urlsplit(self.url).netloc.rpartition("@")[2]
-        defaults = (("host", host), ("user-agent", "agent/1"), ("accept", "*/*"))
+        defaults = (("user-agent", "agent/1"), ("accept", "*/*"))
         pairs = [pair for pair in defaults if pair[0] not in names] + given + [("x-sample", sample)]
-        if size or self.method in ("POST", "PUT", "PATCH"):
-            pairs.append(("content-length", str(size)))
-        if not keep:
-            pairs.append(("connection", "close"))
-        lines = [f"{self.method} {target} HTTP/1.1", *[f"{name}: {value}" for name, value in pairs], "", ""]
+        version = "HTTP/1.1" if self.protocol == "http" else "HTTP/2"
+        lines = [f"{self.method} {target} {version}"]
+        if "host" not in names:
+            lines.append(f"host: {host}")
+        lines += [f"{name}: {value}" for name, value in pairs]
+        if self.body or self.method in ("POST", "PUT", "PATCH"):
+            lines.append(f"content-length: {len(self.body)}")
+        if self.protocol == "http" and not keep:
+            lines.append("connection: close")
         if any(character in line for line in lines for character in "\r\n\0"):
             raise Malformed(400, f"{where}: a header may not hold line ends")
         try:
-            return "\r\n".join(lines).encode("latin-1")
+            head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+            if self.protocol == "h2c":
+                host = next((value for name, value in given if name.lower() == "host"), host)
+                rest = [pair for pair in pairs if pair[0].lower() != "host"]
+                self.fields = http2().fields(self.method, target, host, rest, len(self.body))
         except UnicodeEncodeError:
             raise Malformed(400, f"{where}: headers must be Latin-1") from None
+        except ValueError as error:
+            raise Malformed(400, f"{where}: {error}") from None
+        return head
 
 
 class Resolver:
@@ -780,6 +871,20 @@ def still_open(sock: socket.socket) -> bool:
     return False
 
 
+def still_usable(sock: socket.socket, client: agent_h2.Client) -> bool:
+    """Whether a kept HTTP/2 connection can carry another request, after what the server may have said since."""
+    sock.settimeout(0)
+    try:
+        while data := sock.recv(65536):
+            if reply := client.receive(data):
+                sock.sendall(reply)
+    except BlockingIOError:
+        return client.usable()
+    except Exception:  # noqa: BLE001 - whatever it said, another connection is made
+        return False
+    return False
+
+
 class Worker(threading.Thread):
     """Sends requests of a batch one after the other. Blocking sockets are the fastest that Python has for this."""
 
@@ -787,6 +892,7 @@ class Worker(threading.Thread):
         super().__init__(daemon=True)
         self.batch = batch
         self.kept: dict[tuple[str, int], socket.socket] = {}
+        self.clients: dict[tuple[str, int], tuple[socket.socket, agent_h2.Client]] = {}  # kept, of HTTP/2
         self.sock: socket.socket | None = None  # the one in use, for cancelling
 
     def run(self) -> None:
@@ -806,7 +912,7 @@ class Worker(threading.Thread):
                         key = CUT  # by the batch, not by anything on the way
                 batch.report(index, key, time.monotonic() - begin, raw)
         finally:
-            for sock in self.kept.values():
+            for sock in [*self.kept.values(), *[sock for sock, _ in self.clients.values()]]:
                 sock.close()
             batch.worker_done()
 
@@ -814,6 +920,8 @@ class Worker(threading.Thread):
         """Carry out one request. Raises OSError or Failed when there is no answer."""
         if plan.protocol == "http":
             return self.http(plan, end)
+        if plan.protocol == "h2c":
+            return self.http2(plan, end)
         sock = self.connect(plan, end)
         try:
             return self.udp(sock, plan, end) if plan.protocol == "udp" else self.tcp(sock, plan, end)
@@ -858,6 +966,34 @@ class Worker(threading.Thread):
             else:
                 sock.close()
         return status, who, raw
+
+    def http2(self, plan: Plan, end: float) -> Answer:
+        module = http2()
+        key = (plan.host, plan.port)
+        kept = self.clients.pop(key, None)
+        if kept is not None and not still_usable(*kept):
+            kept[0].close()
+            kept = None
+        sock, client = kept or (self.connect(plan, end), module.Client())
+        self.sock = sock
+
+        def send(data: bytes) -> None:
+            sock.settimeout(left(end))
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                sock.sendall(data)
+
+        try:
+            answer: Answer = client.exchange(plan.fields, plan.body, send, lambda: receive(sock, end))
+        except module.Broken as broken:
+            raise Failed(broken.kind, broken.detail) from None
+        else:
+            return answer
+        finally:
+            self.sock = None
+            if self.batch.keep and client.usable():
+                self.clients[key] = sock, client
+            else:
+                sock.close()
 
     def tcp(self, sock: socket.socket, plan: Plan, end: float) -> Answer:
         sock.sendall(plan.payload)
@@ -1186,6 +1322,8 @@ def bound(family: int, kind: int, host: str, port: int) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         if kind == socket.SOCK_STREAM:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Accepted sockets inherit it; asyncio sets it only on sockets that name their protocol, and these do not.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.bind((host, port))
     except BaseException:
         sock.close()
@@ -1213,7 +1351,7 @@ async def sweep(ports: Sequence[Port]) -> None:
         await asyncio.sleep(STALLED / 4)
         oldest = time.monotonic() - STALLED
         for connection in [connection for port in ports for connection in port.connections]:
-            if isinstance(connection, HttpServer) and 0 < connection.since < oldest and connection.answering is None:
+            if not isinstance(connection, TcpEcho) and connection.stalled(oldest):
                 connection.transport.abort()
 
 

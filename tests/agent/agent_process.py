@@ -15,15 +15,19 @@ import httpx
 
 import conformance
 from conformance.agents import Agent
+from conformance.workloads.libraries import ZIP_NAME, h2_zip
 
 PACKAGE = Path(conformance.__file__).parent
 COMMAND = ["--control", "19000", "--http", "8080,8081", "--tcp", "7070", "--udp", "7071"]
 
 
 class AgentProcess:
-    """One agent in a pod of the sandbox, without the sandbox. `host` is where it listens, `network` its number."""
+    """One agent in a pod of the sandbox, without the sandbox. `host` is where it listens, `network` its number.
 
-    def __init__(self, directory, network, number=2):
+    It runs from a directory of its own, beside its HTTP/2 library, as from a ConfigMap; without when `libraries` is {}.
+    """
+
+    def __init__(self, directory, network, number=2, libraries=None):
         self.network = network
         self.address = f"10.{network}.0.{number}"
         self.host = f"127.{network}.0.{number}"
@@ -34,6 +38,11 @@ class AgentProcess:
         )
         services = directory / "services.json"
         services.write_text('{"services": []}')
+        self.program = directory / f"program-{number}" / "agent.py"
+        self.program.parent.mkdir(exist_ok=True)
+        self.program.write_bytes((PACKAGE / "workloads" / "agent.py").read_bytes())
+        for name, data in ({ZIP_NAME: h2_zip()} if libraries is None else libraries).items():
+            (self.program.parent / name).write_bytes(data)
         self.log = directory / f"{self.name}.log"
         self.environment = {
             "PODNET_POD": str(pod),
@@ -51,7 +60,7 @@ class AgentProcess:
             "-S",
             "-E",
             str(PACKAGE / "sandbox" / "podnet.py"),
-            str(PACKAGE / "workloads" / "agent.py"),
+            str(self.program),
             *arguments,
         ]
 

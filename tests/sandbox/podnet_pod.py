@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
+
 import conformance
 
 PODNET = Path(conformance.__file__).parent / "sandbox" / "podnet.py"
@@ -119,3 +121,19 @@ class Pods:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(5)
+
+
+def batch(pods, rest, url, count=1, **command):
+    body = {"sample": "s", "requests": [{"url": url}], "count": count, "timeout": 3, **command}
+    result = httpx.post(f"http://{pods.wire(rest)}:19000/batch", json=body, timeout=20).json()
+    return [result["answers"][code] for code in result["sequence"]]
+
+
+def received(pods, rest):
+    return httpx.get(f"http://{pods.wire(rest)}:19000/received?sample=s").json()["requests"]
+
+
+def service(pods, name="svc", ip="128.3", endpoints=(), protocol="TCP", port=80, target=8080, **more):
+    hosts = [[pods.ip(rest), target] for rest in endpoints]
+    ports = [{"port": port, "protocol": protocol, "endpoints": hosts}]
+    return {"name": name, "cluster_ip": pods.ip(ip) if ip else None, "ports": ports, **more}

@@ -9,7 +9,7 @@ from collections import Counter
 
 import httpx
 import pytest
-from podnet_pod import Pods
+from podnet_pod import Pods, batch, received, service
 
 from conformance.sandbox.network import Network
 
@@ -31,22 +31,6 @@ def pods(network, tmp_path):
     found = Pods(tmp_path, network)
     yield found
     found.stop()
-
-
-def batch(pods, rest, url, count=1, **command):
-    body = {"sample": "s", "requests": [{"url": url}], "count": count, "timeout": 3, **command}
-    result = httpx.post(f"http://{pods.wire(rest)}:19000/batch", json=body, timeout=20).json()
-    return [result["answers"][code] for code in result["sequence"]]
-
-
-def received(pods, rest):
-    return httpx.get(f"http://{pods.wire(rest)}:19000/received?sample=s").json()["requests"]
-
-
-def service(pods, name="svc", ip="128.3", endpoints=(), protocol="TCP", port=80, target=8080, **more):
-    hosts = [[pods.ip(rest), target] for rest in endpoints]
-    ports = [{"port": port, "protocol": protocol, "endpoints": hosts}]
-    return {"name": name, "cluster_ip": pods.ip(ip) if ip else None, "ports": ports, **more}
 
 
 @pytest.fixture
@@ -420,10 +404,11 @@ except ConnectionError as error:
         thread.join(5)
 
 
-def test_an_intercepted_pod_listens_inside_but_for_udp_and_excluded_ports(pods):
+def test_an_intercepted_pod_listens_inside_but_for_excluded_ports(pods):
     code = f"""
 found = []
-for kind, port in ((socket.SOCK_STREAM, 8080), (socket.SOCK_STREAM, 19000), (socket.SOCK_DGRAM, 7071)):
+for kind, port in ((socket.SOCK_STREAM, 8080), (socket.SOCK_STREAM, 19000), (socket.SOCK_DGRAM, 7071),
+                   (socket.SOCK_DGRAM, 15000)):
     sock = socket.socket(type=kind)
     # As servers do: a connection of an earlier test that merely times out must not keep the port.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -440,7 +425,8 @@ print(json.dumps(found))
     assert pods.run(code, intercept=True) == [
         [inside, [own, 8080]],
         [wire, [own, 19000]],
-        [wire, [own, 7071]],
+        [inside, [own, 7071]],
+        [wire, [own, 15000]],
     ]
 
 
