@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -67,15 +67,22 @@ def parser() -> argparse.ArgumentParser:
     listing.add_argument("--requirement", action="append", metavar="ID", default=[], help="only these; globs work")
     listing.add_argument("--level", action="append", metavar="LEVEL", default=[], help="only these levels")
     listing.add_argument("--format", choices=("table", "markdown"), default="table", help="default: table")
+    listing.add_argument("--statistics", action="store_true",
+                         help="print what the samples can tell instead: false-alarm rates, and what is caught")
 
     sandbox = _command(commands, "sandbox", _sandbox, "start the sandbox with its mesh, to play with")
-    sandbox.add_argument("--smi", metavar="VERSION", dest="conformance_smi", help="SMI version to serve")
+    sandbox.add_argument("--smi", metavar="NAME", dest="conformance_smi", help="SMI version or dialect to serve")
     sandbox.add_argument("--mutant", metavar="NAME", dest="conformance_mutant", help="break the mesh in this way")
 
     selftest = _command(commands, "selftest", _selftest, "run every mutant and print which requirements fail it")
     selftest.add_argument("--list", action="store_true", help="name the mutants and stop")
     selftest.add_argument("--mutant", action="append", metavar="NAME", default=[], help="only these mutants")
-    selftest.add_argument("--own", action="store_true", help="only the requirement that each mutant must fail")
+    scope = selftest.add_mutually_exclusive_group()
+    scope.add_argument("--own", dest="scope", action="store_const", const="own", default="group",
+                       help="judge each mutant only against the requirement that it must fail (default: against all "
+                            "requirements of its API group)")
+    scope.add_argument("--all", dest="scope", action="store_const", const="all", help="against all requirements")
+    selftest.add_argument("--markdown", metavar="FILE", type=Path, help="write the matrix there, to be published")
     selftest.add_argument("-n", metavar="WORKERS", dest="workers", type=int, default=2,
                           help="sandboxes side by side (default: 2)")
 
@@ -166,8 +173,21 @@ def _given(chosen: argparse.Namespace) -> list[str]:
 
 def _requirements(chosen: argparse.Namespace, _: list[str]) -> int:
     rows = select(catalogue(paths.suites()), chosen.requirement, chosen.level)
+    if chosen.statistics:
+        return _statistics({row.id for row in rows if row.judged}, chosen.format)
     print(to_markdown(rows).rstrip() if chosen.format == "markdown" else to_table(rows))
     return ExitCode.CONFORMANT if rows else ExitCode.NOTHING
+
+
+def _statistics(wanted: set[str], form: Literal["table", "markdown"]) -> int:
+    from conformance import power  # noqa: PLC0415 - only this command rehearses the suites
+    from conformance.rehearsal import rehearse  # noqa: PLC0415 - as above
+
+    rehearsals = [rehearsal for rehearsal in rehearse(paths.suites()) if rehearsal.requirement.id in wanted]
+    if not rehearsals:
+        raise _NothingSelectedError("none of these requirements is judged; the others have no statistics")
+    print(power.render(rehearsals, form))
+    return ExitCode.CONFORMANT if power.holds(rehearsals) else ExitCode.ERROR
 
 
 def _sandbox(chosen: argparse.Namespace, _: list[str]) -> int:
@@ -179,7 +199,8 @@ def _sandbox(chosen: argparse.Namespace, _: list[str]) -> int:
 def _selftest(chosen: argparse.Namespace, _: list[str]) -> int:
     from conformance.selftest import selftest  # noqa: PLC0415 - only this command needs the mutants
 
-    return selftest(chosen.mutant, own=chosen.own, workers=chosen.workers, only_list=chosen.list)
+    return selftest(chosen.mutant, scope=chosen.scope, workers=chosen.workers, only_list=chosen.list,
+                    markdown=chosen.markdown)
 
 
 def _cleanup(chosen: argparse.Namespace, _: list[str]) -> int:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import time
+from pathlib import Path
+
 import pytest
 
 from conformance import paths, selftest
+from conformance.cli import main
 from conformance.requirement import catalogue
-from conformance.sandbox.mutants import MUTANTS
+from conformance.sandbox.mutants import MUTANTS, Mutant
 from conformance.selftest import Kill
+from conformance.smi import SPLIT
 
+JUDGED = [row for row in catalogue(paths.suites()) if row.judged]
 MUTANT = MUTANTS["zero-is-one"]
 OTHER = "SPLIT-022"
 
@@ -35,15 +43,112 @@ def test_every_judged_requirement_has_a_mutant_and_every_mutant_a_judged_require
 
 
 def test_a_mutant_that_survives_fails_the_selftest(monkeypatch, capsys):
-    monkeypatch.setattr(selftest, "judge", lambda mutant, requirements: Kill(mutant))
-    assert selftest.selftest([MUTANT.name], own=True, workers=1, only_list=False) == 1
+    monkeypatch.setattr(selftest, "judge", lambda mutant, requirements, bytecode: Kill(mutant))
+    assert selftest.selftest([MUTANT.name], scope="own", workers=1, only_list=False) == 1
     assert "survives" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("arguments", "expected"), [
+    (["--own"], {"SPLIT-006"}),
+    ([], {row.id for row in JUDGED if row.api == SPLIT}),
+    (["--all"], {row.id for row in JUDGED}),
+])
+def test_what_a_mutant_is_judged_against(monkeypatch, capsys, arguments, expected):
+    asked = []
+
+    def judge(mutant, requirements, bytecode):
+        asked.append((mutant, set(requirements)))
+        return Kill(mutant, (MUTANT.kills,))
+
+    monkeypatch.setattr(selftest, "judge", judge)
+    assert main(["selftest", "--mutant", MUTANT.name, *arguments]) == 0
+    assert asked == [(MUTANT, expected)]
+    assert "zero-is-one: killed" in capsys.readouterr().out
+
+
+def test_the_mesh_as_it_is_is_judged_against_everything():
+    assert selftest.against(None, JUDGED, "own") == [row.id for row in JUDGED]
+
+
+def test_a_mutant_of_a_requirement_that_is_not_judged_is_an_error():
+    stray = Mutant("stray", "breaks nothing known", "SPLIT-023")
+    kill = selftest.judge(stray, selftest.against(stray, JUDGED, "group"))
+    assert kill.verdict == "error: no judged requirement is the one that it must fail"
+
+
+def test_the_matrix_as_a_page(monkeypatch, tmp_path, capsys):
+    survivor = "weights-84-16"
+
+    def judge(mutant, requirements, bytecode):
+        if mutant is None:
+            return Kill(None)
+        if mutant.name == survivor:
+            return Kill(mutant)
+        if mutant is MUTANT:
+            return Kill(mutant, trouble="no report (/somewhere/on/this/machine)")
+        return Kill(mutant, (mutant.kills,))
+
+    monkeypatch.setattr(selftest, "judge", judge)
+    page = tmp_path / "kill-matrix.md"
+    assert main(["selftest", "--markdown", str(page)]) == 1
+    text = page.read_text()
+    assert "| `weights-ignored` | every backend above 0 gets the same share | SPLIT-003 |" in text
+    assert f"| `{survivor}` | 90 to 10 is served as 84 to 16 | SPLIT-003 |  | nothing | survives |" in text
+    assert "| SPLIT-003 | `weights-ignored` |" in text
+    assert "| SPLIT-006 | **none** |" in text
+    assert "| nothing | error |" in text
+    assert "somewhere" not in text
+    assert "The mesh without a mutation passes all." in text
+    assert f"{len(MUTANTS) - 2} of {len(MUTANTS)} mutants are as declared" in text
+    assert all(f"`{name}`" in text for name in MUTANTS)
+    assert re.search("no mutant is killed by .*SPLIT-006", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("arguments", [["--own"], ["--mutant", MUTANT.name]])
+def test_a_page_with_gaps_is_not_made(arguments, tmp_path, capsys):
+    assert main(["selftest", "--markdown", str(tmp_path / "page.md"), *arguments]) == 2
+    assert "leave out --mutant and --own" in capsys.readouterr().err
+
+
+def test_a_page_that_could_not_be_written_is_said_at_once(tmp_path, capsys):
+    assert main(["selftest", "--markdown", str(tmp_path / "nowhere" / "page.md")]) == 2
+    assert "there is no directory" in capsys.readouterr().err
+
+
 def test_a_requirement_without_a_kill_fails_the_selftest(monkeypatch, capsys):
-    def judge(mutant, requirements):
+    def judge(mutant, requirements, bytecode):
         return Kill(mutant, (mutant.kills,) if mutant and mutant.kills != OTHER else (), "")
 
     monkeypatch.setattr(selftest, "judge", judge)
-    assert selftest.selftest([], own=True, workers=1, only_list=False) == 1
-    assert f"no mutant is killed by {OTHER}" in capsys.readouterr().out
+    assert selftest.selftest([], scope="own", workers=1, only_list=False) == 1
+    assert re.search(f"no mutant is killed by .*{OTHER}", capsys.readouterr().out)
+
+
+def test_interrupted_it_begins_no_more_runs(monkeypatch):
+    begun = []
+
+    def judge(mutant, requirements, bytecode):
+        begun.append(mutant)
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+        time.sleep(0.02)
+        return Kill(mutant)
+
+    monkeypatch.setattr(selftest, "judge", judge)
+    with pytest.raises(KeyboardInterrupt):
+        selftest.selftest([], scope="own", workers=1, only_list=False)
+    assert len(begun) < len(MUTANTS)
+
+
+def test_runs_share_compiled_modules_and_nothing_of_them_stays(monkeypatch):
+    given = {}
+
+    def run(command, *, env, **_):
+        given.update(env)
+        raise subprocess.TimeoutExpired(command, 1)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert selftest.selftest([MUTANT.name], scope="own", workers=1, only_list=False) == 1
+    assert "PYTHONDONTWRITEBYTECODE" not in given
+    assert not Path(given["PYTHONPYCACHEPREFIX"]).exists()
