@@ -139,6 +139,35 @@ class PermissiveMesh(Exception):  # noqa: N818 - what it says of the mesh
     """The mesh was left in a mode in which it enforces nothing: it was not set up to be judged by."""
 
 
+@dataclass(frozen=True)
+class Policing:
+    """What was found of a mesh's policy before the first check. `beacon` is None where it implements no TrafficTarget.
+
+    `permissive` says why nothing can be judged, where the mesh was left in a mode in which it enforces nothing.
+    """
+
+    beacon: PolicyBeacon | None = None
+    permissive: str = ""
+
+    @property
+    def mode(self) -> str:
+        """The mode in a few words; empty where there is nothing to say."""
+        if self.beacon is None:
+            return ""
+        return "permissive" if self.permissive else "denies by default"
+
+
+def police(topology: Topology, apis: ServedApis, clients: Sequence[str], progress: Progress | None = None) -> Policing:
+    """Set up what shows that changes of policy are in effect, and find out whether policy is enforced at all."""
+    version = apis.version(smi.ACCESS, "TrafficTarget")
+    routes = apis.version(smi.SPECS, "HTTPRouteGroup")
+    if version is None or routes is None or not topology.mesh.claims(smi.ACCESS, version):
+        return Policing()
+    beacon = PolicyBeacon(topology, apis, clients)
+    beacon.stand()
+    return Policing(beacon, beacon.permissive(progress))
+
+
 class PolicyBeacon:
     """Shows that the mesh has taken in all changes of policy so far.
 
@@ -167,19 +196,18 @@ class PolicyBeacon:
         for obj in (self._group, target):
             self._topology.cluster.apply(obj)
 
-    def check_mode(self, progress: Progress | None = None) -> None:
-        """Make sure that policy is enforced at all, where the mesh has a setting for that. Raises PermissiveMesh."""
+    def permissive(self, progress: Progress | None = None) -> str:
+        """Say why policy is not enforced at all, where that is a setting of the mesh; else return an empty string."""
         mesh = self._topology.mesh
         if not mesh.access.setting:
-            return
+            return ""
         client = Client(self._clients[0], self._topology, Evidence(), progress)
         try:
             client.is_denied(self._topology.service(GUARDED), path="/no-policy-allows-this")
         except Nonconformance as error:
-            raise PermissiveMesh(
-                f"{mesh.title} is permissive: a client may use what no TrafficTarget allows, although one stands for "
-                f"that workload. Turn deny-by-default on ({mesh.access.setting}) and run again.\n{error}"
-            ) from None
+            return (f"{mesh.title} is permissive: a client may use what no TrafficTarget allows, although one stands "
+                    f"for that workload. Turn deny-by-default on ({mesh.access.setting}) and run again.\n{error}")
+        return ""
 
     def settle(self, evidence: Evidence, progress: Progress | None = None) -> None:
         """Wait until all that was changed before is in effect, at most the mesh's limit."""

@@ -202,6 +202,7 @@ def _facts(header: Header) -> dict[str, str]:
         **{f"mesh.{mesh.name}": mesh.version for mesh in header.meshes},
         **{f"proxy.{mesh.name}": f"{mesh.proxy.name} {mesh.proxy.version}" for mesh in header.meshes if mesh.proxy},
         **{f"api.{group}": ", ".join(versions) for group, versions in header.apis.items()},
+        **{f"policy.{mesh.name}": mesh.policy for mesh in header.meshes if mesh.policy},
         "seed": str(header.seed),
         **header.environment,
     }

@@ -146,7 +146,8 @@ def _header(header: Header) -> dict[str, Any]:
         "seed": header.seed,
         "kubernetes": {"version": header.kubernetes},
         "meshes": [
-            {"name": m.name, "version": m.version, "proxy": _component(m.proxy) if m.proxy else None}
+            {"name": m.name, "version": m.version, "proxy": _component(m.proxy) if m.proxy else None,
+             "policy": m.policy}
             for m in header.meshes
         ],
         "apis": {group: list(versions) for group, versions in header.apis.items()},
@@ -157,7 +158,7 @@ def _header(header: Header) -> dict[str, Any]:
 
 def _to_header(document: dict[str, Any]) -> Header:
     meshes = (
-        MeshUnderTest(m["name"], m["version"], Component(**m["proxy"]) if m["proxy"] else None)
+        MeshUnderTest(m["name"], m["version"], Component(**m["proxy"]) if m["proxy"] else None, m.get("policy", ""))
         for m in document["meshes"]
     )
     return Header(

@@ -187,7 +187,8 @@ def clean_header(header: Header) -> Header:
         command=clean_text(header.command),
         kubernetes=_name(header.kubernetes),
         meshes=tuple(
-            MeshUnderTest(_name(m.name), _name(m.version), m.proxy and _clean_component(m.proxy)) for m in header.meshes
+            MeshUnderTest(_name(m.name), _name(m.version), m.proxy and _clean_component(m.proxy), _name(m.policy))
+            for m in header.meshes
         ),
         apis={_name(group): tuple(_name(v) for v in versions) for group, versions in header.apis.items()},
         environment={key: _name(value) for key, value in header.environment.items()},

@@ -21,11 +21,15 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class MeshUnderTest:
-    """A mesh as it was found; `proxy` is `None` for a mesh without one."""
+    """A mesh as it was found; `proxy` is `None` for a mesh without one.
+
+    `policy` says whether it denies by default; it is empty where the mesh does not implement TrafficTarget.
+    """
 
     name: str
     version: str
     proxy: Component | None = None
+    policy: str = ""
 
 
 def environment() -> dict[str, str]:

@@ -79,6 +79,7 @@ def _opening(report: Report) -> list[str]:
     header, footer = report.header, report.footer
     meshes = [
         f"{mesh.name} {mesh.version}" + (f" ({mesh.proxy.name} {mesh.proxy.version})" if mesh.proxy else "")
+        + (f", {mesh.policy}" if mesh.policy else "")
         for mesh in header.meshes
     ]
     facts = [
