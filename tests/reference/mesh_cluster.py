@@ -8,7 +8,10 @@ from collections import defaultdict
 
 from conformance.cluster import ClusterError, NotFound
 
-GROUPS = {"trafficsplits": "split.smi-spec.io", "httproutegroups": "specs.smi-spec.io"}
+GROUPS = {"trafficsplits": "split.smi-spec.io", "httproutegroups": "specs.smi-spec.io",
+          "tcproutes": "specs.smi-spec.io", "udproutes": "specs.smi-spec.io", "traffictargets": "access.smi-spec.io"}
+KINDS = {"trafficsplits": "TrafficSplit", "httproutegroups": "HTTPRouteGroup", "tcproutes": "TCPRoute",
+         "udproutes": "UDPRoute", "traffictargets": "TrafficTarget"}
 DELETED, END = "DELETED", ("END", {})
 
 
@@ -26,6 +29,10 @@ class FakeCluster:
 
     def served(self, group):
         return tuple(version for plural, version in self.versions.items() if GROUPS[plural] == group)
+
+    def kinds(self, group, version):
+        return frozenset(KINDS[plural] for plural, served in self.versions.items()
+                         if served == version and GROUPS[plural] == group)
 
     def list(self, _api_version, plural, namespace=None, **_):
         with self._lock:

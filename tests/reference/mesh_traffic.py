@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import os
 import socket
 import subprocess
@@ -13,6 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import envoy
+import h2.config
+import h2.connection
+import h2.events
 
 ENVOY = os.path.join(os.path.dirname(envoy.__file__), "_bin", "envoy")  # noqa: PTH118, PTH120
 
@@ -56,7 +60,7 @@ def proxy(directory: Path, admin: str):
     log = (directory / "envoy.log").open("wb")
     process = subprocess.Popen(
         [ENVOY, "-c", str(directory / "bootstrap.json"), "--disable-hot-restart", "--concurrency", "1", "-l", "warn",
-         "--drain-strategy", "immediate"],
+         "--drain-strategy", "immediate", "--file-flush-interval-msec", "50"],
         stdout=log, stderr=log, start_new_session=True,
     )
     try:
@@ -108,3 +112,38 @@ def get(connection, host="root.demo", **headers) -> str:
     connection.request("GET", "/", headers={"Host": host, **headers})
     response = connection.getresponse()
     return f"{response.status} {response.read().decode()}"
+
+
+def http2_status(connection, path) -> int:
+    """Send one HTTP/2 request with prior knowledge and return the status of its answer; 0 if there is none."""
+    connection.connect()
+    protocol = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
+    protocol.initiate_connection()
+    protocol.send_headers(1, [(":method", "GET"), (":scheme", "http"), (":authority", "root.demo"), (":path", path)],
+                          end_stream=True)
+    try:
+        connection.sock.sendall(protocol.data_to_send())
+        while received := connection.sock.recv(65536):
+            for event in protocol.receive_data(received):
+                if isinstance(event, h2.events.ResponseReceived):
+                    return int(dict(event.headers)[":status"])
+    finally:
+        connection.close()
+    return 0
+
+
+def validate(directory):
+    """Let Envoy judge: static resources are checked in full, which those of watched files are not."""
+    config = json.loads((directory / "bootstrap.json").read_text())
+    for kind, file in (("listeners", "lds.json"), ("clusters", "cds.json")):
+        resources = json.loads((directory / file).read_text())["resources"]
+        assert resources
+        for resource in resources:
+            resource.pop("@type")
+        config["static_resources"].setdefault(kind, []).extend(resources)
+    del config["dynamic_resources"]
+    everything = directory / "everything.json"
+    everything.write_text(json.dumps(config))
+    done = subprocess.run([ENVOY, "--mode", "validate", "-c", everything], capture_output=True, text=True, timeout=20,
+                          check=False)
+    assert done.returncode == 0, done.stderr[-3000:]

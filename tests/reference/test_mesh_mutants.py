@@ -1,4 +1,4 @@
-"""Each mutant differs from the reference mesh in the situation of its own requirement, and in no other undeclared one.
+"""Each mutant of TrafficSplit differs from the reference mesh in the situation of its own requirement only.
 
 This is the kill matrix on snapshots; the one through Envoy judges the suite as well.
 """
@@ -14,6 +14,7 @@ from conformance.sandbox.reference.behaviour import Behaviour
 
 SCENARIOS = scenarios()
 JUDGED = {name.split()[0] for name in SCENARIOS} - {"beacon"}
+SPLITS = [mutant for mutant in MUTANTS.values() if mutant.kills.startswith("SPLIT-")]
 
 
 def differing(mutant) -> set[str]:
@@ -23,7 +24,7 @@ def differing(mutant) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("mutant", MUTANTS.values(), ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", SPLITS, ids=lambda mutant: mutant.name)
 def test_mutant_breaks_what_it_declares_and_nothing_else(mutant):
     broken = differing(mutant)
     assert mutant.kills in broken
@@ -31,7 +32,7 @@ def test_mutant_breaks_what_it_declares_and_nothing_else(mutant):
 
 
 def test_every_judged_requirement_has_a_mutant():
-    assert {mutant.kills for mutant in MUTANTS.values()} == JUDGED
+    assert {mutant.kills for mutant in SPLITS} == JUDGED
 
 
 def test_names_and_descriptions_are_there():

@@ -8,8 +8,8 @@ from fractions import Fraction
 import pytest
 
 from conformance.sandbox.reference import parse
+from conformance.sandbox.reference.fields import Malformed
 from conformance.sandbox.reference.model import Endpoint, HeaderMatch, ServicePort
-from conformance.sandbox.reference.parse import Malformed
 from conformance.sandbox.reference.weights import number, quantity, whole
 
 
@@ -163,7 +163,7 @@ def test_slice_has_ready_ipv4_endpoints_with_their_own_ports():
         ],
     })
     ports = (("http", 8081),)
-    assert read == (("demo", "s"), (Endpoint("10.7.0.2", ports), Endpoint("10.7.0.3", ports)))
+    assert read == (("demo", "s"), (Endpoint("10.7.0.2", ports, (5,)), Endpoint("10.7.0.3", ports, (5,))))
 
 
 @pytest.mark.parametrize("change", [{"addressType": "IPv6"}, {"metadata": {"name": "x", "namespace": "demo"}}])

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from conformance.sandbox.mutants import backends, memory, requests, weights
+from conformance.sandbox.mutants import access, backends, definitions, memory, metrics, requests, specs, weights
 from conformance.sandbox.mutants.mutant import Mutant
 from conformance.sandbox.reference.behaviour import Behaviour
 
@@ -76,7 +76,8 @@ _ALL: Final = (
            "SPLIT-026", Behaviour(requests.FirstGroupOnly)),
 )
 
-MUTANTS: Final[Mapping[str, Mutant]] = MappingProxyType({mutant.name: mutant for mutant in _ALL})
+_GATHERED: Final = (*_ALL, *access.MUTANTS, *specs.MUTANTS, *definitions.MUTANTS, *metrics.MUTANTS)
+MUTANTS: Final[Mapping[str, Mutant]] = MappingProxyType({mutant.name: mutant for mutant in _GATHERED})
 
 
 def find(name: str) -> Mutant:

@@ -15,6 +15,7 @@ from conformance.sandbox.reference.behaviour import Behaviour
 from conformance.sandbox.reference.control_plane import ControlPlane
 from conformance.sandbox.reference.identity import IdentityError
 from conformance.sandbox.reference.interception import NETWORKS
+from conformance.sandbox.reference.metrics_server import MetricsServer
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +27,14 @@ def main() -> int:
     behaviour = MUTANTS[arguments.mutant].behaviour if arguments.mutant else Behaviour()
     try:
         cluster = Cluster.in_pod(arguments.service_account)
-        control_plane = ControlPlane(cluster, arguments.state, NETWORKS[arguments.network], behaviour)
+        control_plane = ControlPlane(cluster, arguments.state, NETWORKS[arguments.network], behaviour,
+                                     deny_by_default=arguments.access == "deny")
     except (ClusterError, IdentityError, OSError) as error:
         print(f"the control plane cannot start: {error}", file=sys.stderr)
         return 1
-    log.info("reference mesh on network %s, mutant: %s", arguments.network, arguments.mutant or "none")
+    MetricsServer(cluster, arguments.state, NETWORKS[arguments.network], behaviour.metrics).start()
+    log.info("reference mesh on network %s, access by default: %s, mutant: %s", arguments.network, arguments.access,
+             arguments.mutant or "none")
     # Files appear whole, so the program may end at any moment.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
@@ -48,6 +52,8 @@ def _parse() -> argparse.Namespace:
                         help="what proxies read; the same directory in their pods")
     parser.add_argument("--network", choices=sorted(NETWORKS), default="sandbox",
                         help="how traffic gets into the sidecars")
+    parser.add_argument("--access", choices=["deny", "allow"], default="deny",
+                        help="whether traffic that no TrafficTarget allows is denied; 'allow' enforces nothing")
     parser.add_argument("--mutant", choices=sorted(MUTANTS), metavar="NAME",
                         help="break one requirement on purpose")
     return parser.parse_args()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from conformance.sandbox.reference.metrics import Metrics
 from conformance.sandbox.reference.model import Problem, Snapshot
 from conformance.sandbox.reference.problems import problems
 from conformance.sandbox.reference.translate import Translation
@@ -25,3 +26,4 @@ class Behaviour:
     translation: type[Translation] = Translation
     view: Callable[[], View] = as_it_is
     problems: Callable[[Translation], tuple[Problem, ...]] = problems
+    metrics: type[Metrics] = Metrics

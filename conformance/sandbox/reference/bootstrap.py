@@ -33,6 +33,10 @@ def bootstrap(interception: Interception, pod: Pod, directory: Path) -> Resource
         "admin": {"address": {"socket_address": {
             "address": interception.admin(pod.address), "port_value": ADMIN_PORT,
         }}},
+        # On loopback every connection would come from 127.0.0.1; on a cluster a sidecar's come from its pod anyway.
+        "cluster_manager": {"upstream_bind_config": {"source_address": {
+            "address": interception.wire(pod.address), "port_value": 0,
+        }}} if interception.loopback else {},
         "dynamic_resources": {
             "lds_config": _watched(directory / LISTENERS), "cds_config": _watched(directory / CLUSTERS),
         },

@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from conformance import smi
 from conformance.cluster import Cluster
-from conformance.sandbox.reference import parse
+from conformance.sandbox.reference import parse, parse_access
 from conformance.sandbox.reference.behaviour import Behaviour
 from conformance.sandbox.reference.events import Reporter
+from conformance.sandbox.reference.fields import Json
 from conformance.sandbox.reference.files import AUTHORITY, ProxyFiles
 from conformance.sandbox.reference.identity import Authority
 from conformance.sandbox.reference.interception import Interception
@@ -24,17 +25,26 @@ COMPONENT: Final = "reference-mesh"
 DEBOUNCE: Final = 0.03  # seconds in which changes are gathered: a round costs each Envoy 6 ms of a core
 _RETRY: Final = 0.5
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 
 class ControlPlane:
     """Watches a cluster and keeps the files of its proxies current."""
 
-    def __init__(self, cluster: Cluster, state: Path, interception: Interception, behaviour: Behaviour) -> None:
-        """Open the state directory. Raises OSError or IdentityError when that is not possible."""
+    def __init__(
+        self, cluster: Cluster, state: Path, interception: Interception, behaviour: Behaviour, *,
+        deny_by_default: bool = True,
+    ) -> None:
+        """Open the state directory. Raises OSError or IdentityError when that is not possible.
+
+        Without `deny_by_default` access is not enforced anywhere.
+        """
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._files = ProxyFiles(state, interception, Authority.open(state / AUTHORITY))
         self._behaviour = behaviour
+        self._deny_by_default = deny_by_default
         self._view = behaviour.view()
         self._reporter = Reporter(cluster, COMPONENT)
         self._wake = threading.Event()
@@ -42,9 +52,20 @@ class ControlPlane:
         self._services = Mirror(cluster, "services", lambda: "v1", parse.service, changed)
         self._pods = Mirror(cluster, "pods", lambda: "v1", parse.pod, changed)
         self._slices = Mirror(cluster, "endpointslices", lambda: "discovery.k8s.io/v1", parse.slice_endpoints, changed)
-        self._splits = Mirror(cluster, "trafficsplits", _served(cluster, smi.SPLIT), parse.split, changed)
-        self._groups = Mirror(cluster, "httproutegroups", _served(cluster, smi.SPECS), parse.route_group, changed)
-        self._mirrors: tuple[Mirror[Any], ...] = (self._services, self._pods, self._slices, self._splits, self._groups)
+        self._open = Mirror(cluster, "namespaces", lambda: "v1", parse_access.open_namespace, changed)
+
+        def smi_mirror(group: str, kind: str, plural: str, parser: Callable[[Json], T]) -> Mirror[T]:
+            return Mirror(cluster, plural, _served(cluster, group, kind), parser, changed)
+
+        self._splits = smi_mirror(smi.SPLIT, "TrafficSplit", "trafficsplits", parse.split)
+        self._groups = smi_mirror(smi.SPECS, "HTTPRouteGroup", "httproutegroups", parse.route_group)
+        self._tcp_routes = smi_mirror(smi.SPECS, "TCPRoute", "tcproutes", parse_access.port_route)
+        self._udp_routes = smi_mirror(smi.SPECS, "UDPRoute", "udproutes", parse_access.port_route)
+        self._targets = smi_mirror(smi.ACCESS, "TrafficTarget", "traffictargets", parse_access.target)
+        self._users: tuple[Mirror[Any], ...] = (
+            self._splits, self._groups, self._tcp_routes, self._udp_routes, self._targets)
+        self._mirrors: tuple[Mirror[Any], ...] = (
+            self._services, self._pods, self._slices, self._open, *self._users)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set and `wake` is called."""
@@ -79,7 +100,13 @@ class ControlPlane:
             pods={pod.address: pod for pod in pods},
             splits=tuple(self._splits.values()),
             groups={group.key: group for group in self._groups.values()},
-            malformed=tuple(problem for mirror in (self._splits, self._groups) for problem in mirror.malformed()),
+            targets=tuple(self._targets.values()),
+            tcp_routes={route.key: route for route in self._tcp_routes.values()},
+            udp_routes={route.key: route for route in self._udp_routes.values()},
+            # Without the API nobody could allow anything.
+            deny_by_default=self._deny_by_default and self._targets.served,
+            open=frozenset(self._open.values()),
+            malformed=tuple(problem for mirror in self._users for problem in mirror.malformed()),
         )
 
     def reconcile(self, snapshot: Snapshot) -> None:
@@ -96,11 +123,12 @@ class ControlPlane:
         self._reporter.update(self._behaviour.problems(translation))
 
 
-def _served(cluster: Cluster, group: str) -> Callable[[], str | None]:
-    """Return a question: which version of a group is served that the mesh understands, newest first."""
+def _served(cluster: Cluster, group: str, kind: str) -> Callable[[], str | None]:
+    """Return a question: in which version, of those that the mesh understands, a kind is served; the newest."""
     def api_version() -> str | None:
         served = cluster.served(group)
-        return next((f"{group}/{version}" for version in smi.GENERATIONS if version in served), None)
+        return next((f"{group}/{version}" for version in smi.RELEASED[group]
+                     if version in served and kind in cluster.kinds(group, version)), None)
     return api_version
 
 

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from conformance.sandbox.reference import bootstrap
+from conformance.sandbox.reference import access_log, bootstrap
 from conformance.sandbox.reference.identity import Authority, write_private
 from conformance.sandbox.reference.interception import Interception
 from conformance.sandbox.reference.model import Pod
@@ -37,7 +37,9 @@ class ProxyFiles:
             self._provide_identity(plan.pod, directory)
         # Clusters first: a route to a cluster that is not there yet would answer 503.
         changed = self._replace(directory / bootstrap.CLUSTERS, self._renderer.clusters(plan))
-        changed |= self._replace(directory / bootstrap.LISTENERS, self._renderer.listeners(plan))
+        place = json.dumps(str(directory / access_log.FILE))[1:-1]
+        listeners = self._renderer.listeners(plan).replace(access_log.PLACE, place)
+        changed |= self._replace(directory / bootstrap.LISTENERS, listeners)
         # Last, because the proxy starts as soon as it sees this one.
         config = bootstrap.bootstrap(self._interception, plan.pod, directory)
         return self._replace(directory / bootstrap.BOOTSTRAP, json.dumps(config, indent=1)) or changed
@@ -57,9 +59,7 @@ class ProxyFiles:
         return removed
 
     def _directory(self, pod: Pod) -> Path:
-        # The authority's own directory must not be taken for that of a namespace of the same name.
-        namespace = f"namespace.{pod.namespace}" if pod.namespace == AUTHORITY else pod.namespace
-        return self._state / namespace / pod.uid
+        return proxy_directory(self._state, pod.namespace, pod.uid)
 
     def _provide_identity(self, pod: Pod, directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -78,3 +78,9 @@ class ProxyFiles:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(file)
         return True
+
+
+def proxy_directory(state: Path, namespace: str, uid: str) -> Path:
+    """Return the directory of a pod's proxy."""
+    # The authority's own directory must not be taken for that of a namespace of the same name.
+    return state / (f"namespace.{namespace}" if namespace == AUTHORITY else namespace) / uid

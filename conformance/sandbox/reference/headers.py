@@ -1,76 +1,28 @@
-"""Which header matches Envoy can take. One that it cannot would make it refuse the whole listener."""
+"""Which matches of a route group Envoy can take. One that it cannot would make it refuse the whole listener."""
 
 from __future__ import annotations
 
 import re
-import warnings
 from typing import Final
 
-from conformance.sandbox.reference.model import HeaderMatch
+from conformance.sandbox.reference import expressions
+from conformance.sandbox.reference.model import HeaderMatch, Match
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,200}")  # RFC 9110, section 5.6.2
-_LONGEST: Final = 1000
-# RE2 is linear in time because it has none of these; Python's own parser knows them.
-_NOT_IN_RE2: Final = re.compile(
-    r"\(\?(?:[=!>(#]|<[=!]|P=|[aLux])|\\(?:[1-9]|[ZNuU_]|[^\x00-\x7f])|[*+?}]\+|\{(?:\d+,)?[1-9]\d{3,}[,}]",
-)
-_LARGEST: Final = 10_000  # instructions, roughly; RE2 refuses from some hundred thousand bytes on
-_TOKEN_OF_REGEX: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{(?P<low>\d*),?(?P<high>\d*)\}|.", re.DOTALL)
-_NOT_IN_CLASS: Final = re.compile(r"\\(?:[bBAZNuU1-9_]|[^\x00-\x7f])")
-_PUNCTUATION: Final = re.compile(r"\\[!-/:-@\[-^`{-~]")
-_CLASS: Final = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
 
 
 def trouble(header: HeaderMatch) -> str:
-    r"""Return why Envoy cannot match this header, or an empty string.
-
-    An expression has to be valid both here and in RE2, so a few that only RE2 knows (`\z`, `\pN`) are refused too.
-    """
+    """Return why Envoy cannot match this header, or an empty string."""
     if not _TOKEN.fullmatch(header.name):
         return f"{header.name[:60]!r} is not the name of a header"
-    why = _too_much(header.regex) or _not_in_re2(header.regex) or _invalid(header.regex)
+    why = expressions.trouble(header.regex)
     return f"the expression for {header.name} {why}" if why else ""
 
 
-def _too_much(regex: str) -> str:
-    if len(regex) > _LONGEST:
-        return f"is longer than {_LONGEST} characters"
-    return "repeats too much" if _size(regex) > _LARGEST else ""
-
-
-def _invalid(regex: str) -> str:
-    if any("\ud800" <= character <= "\udfff" for character in regex):
-        return "is not valid Unicode"  # Envoy would refuse all of the JSON that has it
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python warns of constructs whose meaning it may change
-            re.compile(regex)
-    except (re.error, RecursionError, OverflowError) as error:
-        return f"is invalid: {error}"
-    return ""
-
-
-def _not_in_re2(regex: str) -> str:
-    plain = _PUNCTUATION.sub("_", regex)
-    in_classes = (_NOT_IN_CLASS.search(one[0]) for one in _CLASS.finditer(plain))
-    found = next(filter(None, (_NOT_IN_RE2.search(_CLASS.sub("_", plain)), *in_classes)), None)
-    return f"uses {found[0]!r}, which RE2 does not have" if found else ""
-
-
-def _size(regex: str) -> int:
-    """Estimate how large a valid expression is once its counted repetitions are written out."""
-    groups, last = [0], 0
-    for token in _TOKEN_OF_REGEX.finditer(regex):
-        if token[0] == "(":
-            groups.append(0)
-        elif token[0] == ")" and len(groups) > 1:
-            last = groups.pop()
-            groups[-1] += last
-        elif token["low"] or token["high"]:
-            times = max(int(token["low"] or 0), int(token["high"] or 0))
-            groups[-1] += last * max(times - 1, 0)
-            last *= max(times, 1)
-        else:
-            last = 1
-            groups[-1] += 1
-    return sum(groups)
+def troubles(match: Match) -> list[str]:
+    """Return why Envoy cannot tell the requests of a match: of its headers, its path and its methods."""
+    path = expressions.trouble(match.path_regex)
+    return [
+        *filter(None, map(trouble, match.headers)), *([f"the expression for the path {path}"] if path else ()),
+        *(f"{method[:60]!r} is not a method" for method in match.methods if not _TOKEN.fullmatch(method)),
+    ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from conformance.sandbox.reference import routes, tls
+from conformance.sandbox.reference import access_log, rbac, routes, tls
 from conformance.sandbox.reference.interception import INBOUND_PORT, OUTBOUND_PORT, Interception
-from conformance.sandbox.reference.plan import InboundPort, VirtualService
+from conformance.sandbox.reference.plan import ANYONE, InboundPort, Policy, VirtualService
 
 Resource = dict[str, Any]
 
 PASSTHROUGH: Final = "passthrough"
+EARLY_DATA: Final = 64 * 1024  # bytes of a client that are kept until the application is connected to
 
 _LISTENER: Final = "type.googleapis.com/envoy.config.listener.v3.Listener"
 _TLS_INSPECTOR: Final[Resource] = {
@@ -23,6 +24,7 @@ _TLS_INSPECTOR: Final[Resource] = {
 _TELL_THE_CLIENT: Final[Resource] = {
     "forward_client_cert_details": "SANITIZE_SET", "set_current_client_cert_details": {"uri": True},
 }
+_AT_THE_SERVER: Final[Resource] = _TELL_THE_CLIENT | access_log.logged("server")
 
 
 def catch_all(interception: Interception, pod_address: str) -> list[Resource]:
@@ -47,7 +49,11 @@ def _catch(name: str, address: str, port: int, interception: Interception) -> Re
 def virtual(interception: Interception, service: VirtualService) -> Resource:
     """Return the listener for one port of a Service; connections come to it from the outbound listener."""
     name = f"outbound|{service.name}"
-    filter_ = routes.http(name, service.rules) if service.http else routes.tcp(name, service.rules[-1].shares)
+    logged = access_log.logged("client", service.name.rpartition(":")[0])
+    if service.http:
+        filter_ = routes.http(name, service.rules, extra=logged, policy=service.policy)
+    else:
+        filter_ = routes.tcp(name, service.rules[-1].shares if _lets_anyone_in(service.policy) else ())
     return _listener(name, interception.wire(service.address), service.port) | {
         "bind_to_port": False, "filter_chains": [{"filters": [filter_]}],
     }
@@ -56,8 +62,8 @@ def virtual(interception: Interception, service: VirtualService) -> Resource:
 def inbound(interception: Interception, pod_address: str, port: InboundPort) -> Resource:
     """Return the listener for one port of the pod.
 
-    mTLS of the mesh is terminated, anything else is taken as it comes: TrafficSplit asks that clients without a
-    proxy still reach the Service (SPLIT-002).
+    mTLS of the mesh is terminated, anything else is taken as it comes, unless a policy keeps it out: TrafficSplit asks
+    that clients without a proxy still reach the Service (SPLIT-002).
     """
     name = inbound_cluster(port)
     return _listener(name, interception.wire(pod_address), port.port) | {
@@ -68,8 +74,8 @@ def inbound(interception: Interception, pod_address: str, port: InboundPort) -> 
         "filter_chains": [{
             "name": "mesh",
             "filter_chain_match": {"transport_protocol": "tls", "application_protocols": [tls.ALPN]},
-            "transport_socket": tls.downstream(),
-            "filters": [_to_application(port)],
+            "transport_socket": tls.downstream(_callers(port)),
+            "filters": [_from_mesh(port)],
         }],
         "default_filter_chain": {"name": "outside", "filters": [_from_outside(port)]},
     }
@@ -80,14 +86,43 @@ def inbound_cluster(port: InboundPort) -> str:
     return f"inbound|{port.port}"
 
 
-def _to_application(port: InboundPort) -> Resource:
+def _callers(port: InboundPort) -> tuple[str, ...]:
+    """Return the identities that the handshake has to show; none where it is not the handshake that judges."""
+    if port.http or port.policy is None or _lets_anyone_in(port.policy):
+        return ()
+    return rbac.identities(port.policy)
+
+
+def _lets_anyone_in(policy: Policy | None) -> bool:
+    return policy is None or rbac.identities(policy) == ANYONE
+
+
+def _from_mesh(port: InboundPort) -> Resource:
+    if port.http:
+        return _to_http(port, port.policy)
+    filter_ = _to_tcp(port, refused=port.policy is not None and not rbac.identities(port.policy))
+    if _callers(port):
+        # By default the application is connected to at once, also for a client whose handshake then fails.
+        filter_["typed_config"] |= {"upstream_connect_mode": "ON_DOWNSTREAM_TLS_HANDSHAKE",
+                                    "max_early_data_bytes": EARLY_DATA}
+    return filter_
+
+
+def _to_http(port: InboundPort, policy: Policy | None) -> Resource:
     name = inbound_cluster(port)
-    return routes.to_cluster(name, name, extra=_TELL_THE_CLIENT) if port.http else routes.to_tcp_cluster(name, name)
+    return routes.to_cluster(name, name, extra=_AT_THE_SERVER, policy=policy)
+
+
+def _to_tcp(port: InboundPort, *, refused: bool) -> Resource:
+    name = inbound_cluster(port)
+    return routes.to_tcp_cluster(name, routes.NOWHERE if refused else name)
 
 
 def _from_outside(port: InboundPort) -> Resource:
-    filter_ = _to_application(port)
-    if port.http and port.outside_rules:
+    if not port.http:
+        return _to_tcp(port, refused=not _lets_anyone_in(port.outside_policy))
+    filter_ = _to_http(port, port.outside_policy)
+    if port.outside_rules:
         config = routes.http(inbound_cluster(port), port.outside_rules)["typed_config"]["route_config"]
         config["virtual_hosts"].append(routes.catch_all(inbound_cluster(port)))
         filter_["typed_config"]["route_config"] = config

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar
 
 from conformance.cluster import Cluster, ClusterError, Gone, NotFound
+from conformance.sandbox.reference.fields import Json, Malformed
 from conformance.sandbox.reference.model import Key, Problem, Subject
-from conformance.sandbox.reference.parse import Json, Malformed, key_of
+from conformance.sandbox.reference.parse import key_of
 
 T = TypeVar("T")
 
@@ -40,6 +41,12 @@ class Mirror(Generic[T]):
         self._changed = changed
         self._lock = threading.Lock()
         self._values: dict[Key, T | Problem | None] = {}
+        self._served = False
+
+    @property
+    def served(self) -> bool:
+        """Whether the API server has the resource at all."""
+        return self._served
 
     def values(self) -> list[T]:
         """Return the values of all objects that could be read."""
@@ -60,7 +67,7 @@ class Mirror(Generic[T]):
             except Gone:
                 log.info("watch of %s is too old: listing again", self.plural)
             except NotFound:
-                self._replace({})
+                self._replace({}, served=False)
                 stop.wait(ABSENT_PAUSE)
             except ClusterError as error:
                 log.warning("%s; trying again", error)
@@ -69,7 +76,7 @@ class Mirror(Generic[T]):
     def _follow(self, stop: threading.Event) -> None:
         api_version = self._api_version()
         if api_version is None:
-            self._replace({})
+            self._replace({}, served=False)
             stop.wait(ABSENT_PAUSE)
             return
         items, revision = self._cluster.list(api_version, self.plural)
@@ -82,10 +89,10 @@ class Mirror(Generic[T]):
             if kind != "BOOKMARK":
                 self._apply(kind, obj)
 
-    def _replace(self, values: dict[Key, T | Problem | None]) -> None:
+    def _replace(self, values: dict[Key, T | Problem | None], *, served: bool = True) -> None:
         with self._lock:
-            same = self.synced.is_set() and values == self._values
-            self._values = values
+            same = self.synced.is_set() and (values, served) == (self._values, self._served)
+            self._values, self._served = values, served
         self.synced.set()
         if not same:
             self._changed()

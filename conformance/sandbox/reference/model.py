@@ -8,12 +8,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Final
+from typing import Final, Literal
 
 TRUST_DOMAIN: Final = "cluster.local"
 
 Key = tuple[str, str]
 """Namespace and name."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """A ServiceAccount, which is an identity."""
+
+    namespace: str
+    name: str
+
+    @property
+    def identity(self) -> str:
+        """The SPIFFE id."""
+        return f"spiffe://{TRUST_DOMAIN}/ns/{self.namespace}/sa/{self.name}"
 
 
 @dataclass(frozen=True)
@@ -27,10 +40,14 @@ class ServicePort:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A ready address behind a Service; `ports` maps the names of the Service's ports to the pod's ports."""
+    """A ready address behind a Service.
+
+    `ports` maps the names of the Service's TCP ports to the pod's ports; `udp_ports` are the pod's ports for UDP.
+    """
 
     address: str
     ports: tuple[tuple[str, int], ...]
+    udp_ports: tuple[int, ...] = ()
 
     def port(self, name: str) -> int | None:
         """Return the pod's own port for a port of the Service."""
@@ -60,8 +77,19 @@ class Service:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """A path that the node asks for at a port of the pod, to see whether it is well."""
+
+    port: int
+    path: str
+
+
+@dataclass(frozen=True)
 class Pod:
-    """A pod that has an address. `meshed`: it asked for a sidecar; `ports`: declared TCP ports, and whether HTTP."""
+    """A pod that has an address.
+
+    `meshed`: it asked for a sidecar; `ports`: declared TCP ports, and whether HTTP; `udp_ports`: declared UDP ports.
+    """
 
     namespace: str
     name: str
@@ -69,6 +97,9 @@ class Pod:
     address: str
     service_account: str = "default"
     ports: tuple[tuple[int, bool], ...] = ()
+    udp_ports: tuple[int, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    probes: tuple[Probe, ...] = ()
     meshed: bool = False
     terminating: bool = False
     created: str = ""
@@ -76,7 +107,12 @@ class Pod:
     @property
     def identity(self) -> str:
         """The SPIFFE id of the pod's service account."""
-        return spiffe_id(self.namespace, self.service_account)
+        return self.account.identity
+
+    @property
+    def account(self) -> Account:
+        """The pod's service account."""
+        return Account(self.namespace, self.service_account)
 
 
 @dataclass(frozen=True)
@@ -122,7 +158,7 @@ class HeaderMatch:
 
 @dataclass(frozen=True)
 class Match:
-    """One match of a route group. A split looks at nothing but the headers (SPLIT-024, SPLIT-027)."""
+    """One match of a route group: what is empty is any. A split looks at the headers only (SPLIT-024, SPLIT-027)."""
 
     name: str
     headers: tuple[HeaderMatch, ...] = ()
@@ -137,6 +173,53 @@ class RouteGroup:
     namespace: str
     name: str
     matches: tuple[Match, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return self.namespace, self.name
+
+
+@dataclass(frozen=True)
+class PortRoute:
+    """A TCPRoute or UDPRoute. No ports are all ports."""
+
+    namespace: str
+    name: str
+    ports: tuple[int, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return self.namespace, self.name
+
+
+RouteKind = Literal["HTTPRouteGroup", "TCPRoute", "UDPRoute"]
+
+
+@dataclass(frozen=True)
+class TargetRule:
+    """A route that a target names. `matches` are names of matches of an HTTPRouteGroup; none are all of them."""
+
+    kind: RouteKind
+    name: str
+    matches: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Target:
+    """A TrafficTarget. `port` restricts it to one port of the destination; v1alpha3 has no such field."""
+
+    namespace: str
+    name: str
+    destination: Account
+    rules: tuple[TargetRule, ...] = ()
+    sources: tuple[Account, ...] = ()
+    port: int | None = None
+    uid: str = ""
+    generation: int = 1
+    created: str = ""
+    api_version: str = "access.smi-spec.io/v1alpha3"
 
     @property
     def key(self) -> Key:
@@ -167,13 +250,21 @@ class Problem:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that one translation needs. `endpoints` holds the ready endpoints of each Service."""
+    """All that one translation needs. `endpoints` holds the ready endpoints of each Service.
+
+    `deny_by_default`: only what targets allow is let in, except to pods of the namespaces `open`.
+    """
 
     services: Mapping[Key, Service] = field(default_factory=dict)
     endpoints: Mapping[Key, tuple[Endpoint, ...]] = field(default_factory=dict)
     pods: Mapping[str, Pod] = field(default_factory=dict)
     splits: tuple[Split, ...] = ()
     groups: Mapping[Key, RouteGroup] = field(default_factory=dict)
+    targets: tuple[Target, ...] = ()
+    tcp_routes: Mapping[Key, PortRoute] = field(default_factory=dict)
+    udp_routes: Mapping[Key, PortRoute] = field(default_factory=dict)
+    deny_by_default: bool = False
+    open: frozenset[str] = frozenset()
     malformed: tuple[Problem, ...] = ()
 
     def pod_at(self, address: str) -> Pod | None:
@@ -181,11 +272,7 @@ class Snapshot:
         return self.pods.get(address)
 
 
-def spiffe_id(namespace: str, service_account: str) -> str:
-    """Return the SPIFFE id of a service account."""
-    return f"spiffe://{TRUST_DOMAIN}/ns/{namespace}/sa/{service_account}"
-
-
-def subject_of(split: Split) -> Subject:
-    """Return a split as the subject of an event."""
-    return Subject(split.api_version, "TrafficSplit", split.namespace, split.name, split.uid, split.generation)
+def subject_of(obj: Split | Target) -> Subject:
+    """Return a split or target as the subject of an event."""
+    kind = "TrafficSplit" if isinstance(obj, Split) else "TrafficTarget"
+    return Subject(obj.api_version, kind, obj.namespace, obj.name, obj.uid, obj.generation)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Final
 
+from conformance.sandbox.reference.fields import Json, Malformed, mapping, name, sequence, text, version
 from conformance.sandbox.reference.model import (
     Backend,
     Endpoint,
@@ -19,6 +20,7 @@ from conformance.sandbox.reference.model import (
     Key,
     Match,
     Pod,
+    Probe,
     RouteGroup,
     Service,
     ServicePort,
@@ -26,18 +28,11 @@ from conformance.sandbox.reference.model import (
 )
 from conformance.sandbox.reference.weights import number, quantity
 
-Json = Mapping[str, Any]
-
 PROXY_LABEL: Final = "reference-mesh/proxy"
-_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
 _DIRECTORY: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9.]{0,252}", re.ASCII)
 _WEIGHTS: Final[Mapping[str, Callable[[Any], Fraction]]] = {"v1alpha1": quantity}
 _SPLITS_WITH_MATCHES: Final = frozenset({"v1alpha3", "v1alpha4"})
 _GROUPS_WITH_SPEC: Final = frozenset({"v1alpha3", "v1alpha4"})
-
-
-class Malformed(Exception):  # noqa: N818 - what it says of an object
-    """An object that cannot be understood; the text says which field and why."""
 
 
 def key_of(obj: Json) -> Key:
@@ -47,7 +42,7 @@ def key_of(obj: Json) -> Key:
 
 
 def service(obj: Json) -> Service:
-    """Read a Service; UDP and SCTP ports are not the mesh's business."""
+    """Read a Service and its TCP ports; those of UDP are known by its endpoints."""
     metadata, spec = obj["metadata"], obj.get("spec", {})
     cluster_ip = spec.get("clusterIP") or ""
     ports = tuple(
@@ -78,13 +73,16 @@ def slice_endpoints(obj: Json) -> tuple[Key, tuple[Endpoint, ...]] | None:
         (port.get("name") or "", port["port"]) for port in obj.get("ports") or ()
         if port.get("protocol", "TCP") == "TCP" and port.get("port")
     )
+    udp_ports = tuple(
+        port["port"] for port in obj.get("ports") or () if port.get("protocol") == "UDP" and port.get("port")
+    )
     ready = (
         entry for entry in obj.get("endpoints") or ()
         if (entry.get("conditions") or {}).get("ready") is not False
         and not (entry.get("conditions") or {}).get("terminating")
     )
     return (metadata["namespace"], owner), tuple(
-        Endpoint(address, ports) for entry in ready for address in entry.get("addresses") or ()
+        Endpoint(address, ports, udp_ports) for entry in ready for address in entry.get("addresses") or ()
     )
 
 
@@ -100,36 +98,45 @@ def pod(obj: Json) -> Pod | None:
     for part in (metadata["namespace"], metadata["uid"]):
         if not _DIRECTORY.fullmatch(part):
             raise Malformed(f"metadata: namespace or uid {part!r} is unusable")
-    ports = tuple(
-        (port["containerPort"], is_http(port.get("name"), None))
-        for container in spec.get("containers") or () for port in container.get("ports") or ()
-        if port.get("protocol", "TCP") == "TCP"
-    )
+    containers = spec.get("containers") or ()
+    declared = [port for container in containers for port in container.get("ports") or ()]
+    labels = metadata.get("labels") or {}
     return Pod(
-        metadata["namespace"], metadata["name"], metadata["uid"], address,
-        spec.get("serviceAccountName") or "default", ports,
-        (metadata.get("labels") or {}).get(PROXY_LABEL) == "enabled",
-        "deletionTimestamp" in metadata, metadata.get("creationTimestamp") or "",
+        metadata["namespace"], metadata["name"], metadata["uid"], address, spec.get("serviceAccountName") or "default",
+        tuple((port["containerPort"], is_http(port.get("name"), None)) for port in declared
+              if port.get("protocol", "TCP") == "TCP"),
+        tuple(port["containerPort"] for port in declared if port.get("protocol") == "UDP"),
+        tuple(sorted(labels.items())), tuple(probe for container in containers for probe in _probes(container)),
+        labels.get(PROXY_LABEL) == "enabled", "deletionTimestamp" in metadata,
+        metadata.get("creationTimestamp") or "",
     )
+
+
+def _probes(container: Json) -> Iterator[Probe]:
+    """Yield what the node asks of a container over HTTP."""
+    named = {port.get("name"): port["containerPort"] for port in container.get("ports") or ()}
+    for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
+        asked = (container.get(kind) or {}).get("httpGet")
+        if asked and (number := named.get(asked["port"], asked["port"])) and isinstance(number, int):
+            yield Probe(number, (asked.get("path") or "/").partition("?")[0])
 
 
 def split(obj: Json) -> Split:
     """Read a TrafficSplit of any version. Raises Malformed."""
-    metadata, spec = obj["metadata"], _mapping(obj.get("spec"), "spec")
-    version = str(obj.get("apiVersion", "")).rpartition("/")[2]
-    weight = _WEIGHTS.get(version, number)
+    metadata, spec = obj["metadata"], mapping(obj.get("spec"), "spec")
+    weight = _WEIGHTS.get(version(obj), number)
     backends = tuple(
         _backend(entry, f"spec.backends[{index}]", weight)
-        for index, entry in enumerate(_sequence(spec.get("backends"), "spec.backends"))
+        for index, entry in enumerate(sequence(spec.get("backends"), "spec.backends"))
     )
     groups = None
-    if version in _SPLITS_WITH_MATCHES and spec.get("matches"):
+    if version(obj) in _SPLITS_WITH_MATCHES and spec.get("matches"):
         groups = tuple(
             _group_name(entry, f"spec.matches[{index}]")
-            for index, entry in enumerate(_sequence(spec["matches"], "spec.matches"))
+            for index, entry in enumerate(sequence(spec["matches"], "spec.matches"))
         )
     return Split(
-        metadata["namespace"], metadata["name"], _name(spec.get("service"), "spec.service"), backends, groups,
+        metadata["namespace"], metadata["name"], name(spec.get("service"), "spec.service"), backends, groups,
         metadata.get("uid", ""), metadata.get("generation", 1), metadata.get("creationTimestamp") or "",
         str(obj.get("apiVersion", "")),
     )
@@ -138,79 +145,47 @@ def split(obj: Json) -> Split:
 def route_group(obj: Json) -> RouteGroup:
     """Read an HTTPRouteGroup of any version. Raises Malformed."""
     metadata = obj["metadata"]
-    version = str(obj.get("apiVersion", "")).rpartition("/")[2]
-    if version in _GROUPS_WITH_SPEC:
-        where, holder = "spec.matches", _mapping(obj.get("spec"), "spec")
+    if version(obj) in _GROUPS_WITH_SPEC:
+        where, holder = "spec.matches", mapping(obj.get("spec"), "spec")
     else:
         where, holder = "matches", obj
     return RouteGroup(metadata["namespace"], metadata["name"], tuple(
-        _match(entry, f"{where}[{index}]") for index, entry in enumerate(_sequence(holder.get("matches"), where))
+        _match(entry, f"{where}[{index}]") for index, entry in enumerate(sequence(holder.get("matches"), where))
     ))
 
 
 def _backend(entry: Any, where: str, weight: Callable[[Any], Fraction]) -> Backend:
-    entry = _mapping(entry, where)
+    entry = mapping(entry, where)
     try:
         value = weight(entry.get("weight"))
     except ValueError as error:
         raise Malformed(f"{where}.weight: {error}") from None
     if value < 0:
         raise Malformed(f"{where}.weight: {entry['weight']} is negative")
-    return Backend(_name(entry.get("service"), f"{where}.service"), value)
+    return Backend(name(entry.get("service"), f"{where}.service"), value)
 
 
 def _group_name(entry: Any, where: str) -> str:
-    entry = _mapping(entry, where)
+    entry = mapping(entry, where)
     if entry.get("kind", "HTTPRouteGroup") != "HTTPRouteGroup":
         raise Malformed(f"{where}.kind: {entry['kind']!r} is not HTTPRouteGroup")
-    return _name(entry.get("name"), f"{where}.name")
+    return name(entry.get("name"), f"{where}.name")
 
 
 def _match(entry: Any, where: str) -> Match:
-    entry = _mapping(entry, where)
+    entry = mapping(entry, where)
     headers = entry.get("headers") or {}
     # The specification's text has a map, the project's CRDs a list of maps (smi-spec#233): both are in use.
-    maps: Iterable[Any] = [headers] if isinstance(headers, Mapping) else _sequence(headers, f"{where}.headers")
+    maps: Iterable[Any] = [headers] if isinstance(headers, Mapping) else sequence(headers, f"{where}.headers")
     return Match(
         str(entry.get("name", "")),
         tuple(
-            HeaderMatch(_text(name, f"{where}.headers"), _text(regex, f"{where}.headers.{name}"))
-            for one in maps for name, regex in _mapping(one, f"{where}.headers").items()
+            HeaderMatch(text(header, f"{where}.headers"), text(regex, f"{where}.headers.{header}"))
+            for one in maps for header, regex in mapping(one, f"{where}.headers").items()
         ),
-        _text(entry.get("pathRegex") or "", f"{where}.pathRegex"),
-        tuple(_text(method, f"{where}.methods") for method in _sequence(entry.get("methods"), f"{where}.methods")),
+        text(entry.get("pathRegex") or "", f"{where}.pathRegex"),
+        tuple(text(method, f"{where}.methods") for method in sequence(entry.get("methods"), f"{where}.methods")),
     )
-
-
-def _mapping(value: Any, where: str) -> Json:
-    if not isinstance(value, Mapping):
-        raise Malformed(f"{where}: it is {_kind(value)}, not an object")
-    return value
-
-
-def _sequence(value: Any, where: str) -> Iterable[Any]:
-    if value is None:
-        return ()
-    if not isinstance(value, list | tuple):
-        raise Malformed(f"{where}: it is {_kind(value)}, not a list")
-    return value
-
-
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str):
-        raise Malformed(f"{where}: it is {_kind(value)}, not a string")
-    return value
-
-
-def _name(value: Any, where: str) -> str:
-    text = _text(value, where)
-    if not _NAME.fullmatch(text):
-        raise Malformed(f"{where}: {text[:60]!r} is not the name of an object")
-    return text
-
-
-def _kind(value: Any) -> str:
-    return "missing" if value is None else f"a {type(value).__name__}"
 
 
 def _is_ipv4(address: str) -> bool:

@@ -12,6 +12,8 @@ from typing import Final
 from conformance.sandbox.reference.model import HeaderMatch, Pod
 
 ANY_HOST: Final = ("*",)
+ANYONE: Final = ("*",)
+"""Identities of a grant that holds for every caller, even one without an identity."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,37 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Permission:
+    """Requests with all of this; what is empty is any.
+
+    `path` is an expression that the path has to match from its start, but not up to its end. `version` is one of HTTP,
+    such as `HTTP/2`; a correct mesh makes no difference between them (HRG-001).
+    """
+
+    path: str = ""
+    methods: tuple[str, ...] = ()
+    headers: tuple[HeaderMatch, ...] = ()
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Callers with one of these SPIFFE ids may send requests that have any of these permissions."""
+
+    identities: tuple[str, ...]
+    permissions: tuple[Permission, ...] = (Permission(),)
+
+
+Policy = tuple[Grant, ...]
+"""What is let in: the union of the grants, so nothing without any. Where TCP is spoken only the identities count."""
+
+
+@dataclass(frozen=True)
 class VirtualService:
     """What happens to traffic for one cluster IP and port: the first rule that matches is taken.
 
     The last rule matches everything; for TCP, where there are no headers, it is the only one that counts.
+    `policy` is what the client's own sidecar lets out; a correct mesh enforces at the server only, and has None.
     """
 
     name: str
@@ -60,15 +89,29 @@ class VirtualService:
     port: int
     http: bool
     rules: tuple[Rule, ...]
+    policy: Policy | None = None
 
 
 @dataclass(frozen=True)
 class InboundPort:
-    """A port of the pod itself. `outside_rules` are for clients without a sidecar; empty in a correct mesh."""
+    """A TCP port of the pod itself. `outside_rules` are for clients without a sidecar; empty in a correct mesh.
+
+    `policy` is enforced on connections of the mesh, `outside_policy` on those without an identity; None lets all in.
+    """
 
     port: int
     http: bool
     outside_rules: tuple[Rule, ...] = ()
+    policy: Policy | None = None
+    outside_policy: Policy | None = None
+
+
+@dataclass(frozen=True)
+class DatagramPort:
+    """A UDP port of the pod itself. Datagrams from `sources` (pod addresses) are let in; None lets all in."""
+
+    port: int
+    sources: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +124,7 @@ class Plan:
     pod: Pod
     outbound: tuple[VirtualService, ...]
     inbound: tuple[InboundPort, ...]
+    datagrams: tuple[DatagramPort, ...] = ()
     services: tuple[Destination, ...] = ()
 
     def destinations(self) -> tuple[Destination, ...]:

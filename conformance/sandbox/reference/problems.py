@@ -1,19 +1,22 @@
-"""Misconfigurations of TrafficSplits that people are told of, as events on the split (SPLIT-020)."""
+"""Misconfigurations that people are told of, as events on the object: those of TrafficSplits (SPLIT-020)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from conformance.sandbox.reference import headers
+from conformance.sandbox.reference.access_problems import of_target
 from conformance.sandbox.reference.model import Problem, Service, Split, subject_of
 from conformance.sandbox.reference.translate import Translation
 
 
 def problems(translation: Translation) -> tuple[Problem, ...]:
-    """Return everything that is wrong with the splits of a snapshot, and the objects that could not be read."""
+    """Return what is wrong with the splits and targets of a snapshot, and the objects that could not be read."""
     found = list(translation.snapshot.malformed)
     for split in translation.snapshot.splits:
-        found.extend(Problem(subject_of(split), reason, message) for reason, message in _of_split(translation, split))
+        found.extend(Problem(subject_of(split), *what) for what in _of_split(translation, split))
+    for target in translation.snapshot.targets:
+        found.extend(Problem(subject_of(target), *what) for what in of_target(translation, target))
     return tuple(dict.fromkeys(found))
 
 

@@ -11,9 +11,9 @@ import json
 from collections.abc import Iterable
 from functools import lru_cache
 
-from conformance.sandbox.reference import clusters, listeners
+from conformance.sandbox.reference import clusters, datagrams, listeners
 from conformance.sandbox.reference.interception import Interception
-from conformance.sandbox.reference.plan import Destination, InboundPort, Plan, VirtualService
+from conformance.sandbox.reference.plan import DatagramPort, Destination, InboundPort, Plan, VirtualService
 
 _KEPT = 4096
 
@@ -26,12 +26,14 @@ class Renderer:
         self._virtual = lru_cache(_KEPT)(self._render_virtual)
         self._destination = lru_cache(_KEPT)(self._render_destination)
         self._inbound = lru_cache(_KEPT)(self._render_inbound)
+        self._datagram = lru_cache(_KEPT)(self._render_datagram)
 
     def clusters(self, plan: Plan) -> str:
         """Return the discovery response with all clusters."""
         destinations = (self._destination(target) for target in plan.destinations())
         inbound = (self._inbound(plan.pod.address, port)[1] for port in plan.inbound)
-        return _response((*destinations, *inbound))
+        datagram = (self._datagram(plan.pod.address, port)[1] for port in self._datagrams(plan))
+        return _response((*destinations, *inbound, *datagram))
 
     def listeners(self, plan: Plan) -> str:
         """Return the discovery response with all listeners.
@@ -42,7 +44,11 @@ class Renderer:
         caught = map(_text, listeners.catch_all(self._interception, address))
         virtual = (self._virtual(service) for service in plan.outbound if self._interception.wire(service.address))
         inbound = (self._inbound(address, port)[0] for port in plan.inbound)
-        return _response((*caught, *virtual, *inbound))
+        datagram = (self._datagram(address, port)[0] for port in self._datagrams(plan))
+        return _response((*caught, *virtual, *inbound, *datagram))
+
+    def _datagrams(self, plan: Plan) -> tuple[DatagramPort, ...]:
+        return plan.datagrams if self._interception.owns_ports else ()
 
     def _render_virtual(self, service: VirtualService) -> str:
         return _text(listeners.virtual(self._interception, service))
@@ -53,6 +59,10 @@ class Renderer:
     def _render_inbound(self, address: str, port: InboundPort) -> tuple[str, str]:
         return (_text(listeners.inbound(self._interception, address, port)),
                 _text(clusters.application(self._interception, address, port)))
+
+    def _render_datagram(self, address: str, port: DatagramPort) -> tuple[str, str]:
+        return (_text(datagrams.listener(self._interception, address, port)),
+                _text(datagrams.application(self._interception, address, port)))
 
 
 def _text(resource: object) -> str:

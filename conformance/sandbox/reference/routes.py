@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from conformance.sandbox.reference.plan import Rule, Share
+from conformance.sandbox.reference import rbac
+from conformance.sandbox.reference.plan import Policy, Rule, Share
 
 Resource = dict[str, Any]
 
@@ -20,23 +21,28 @@ NOWHERE: Final = "nowhere"
 """A cluster that does not exist: TCP connections to it are closed."""
 
 
-def http(name: str, rules: Sequence[Rule], *, extra: Resource | None = None) -> Resource:
-    """Return the filter that routes HTTP/1.1 and HTTP/2 by these rules, leaving requests and answers as they are."""
+def http(name: str, rules: Sequence[Rule], *, extra: Resource | None = None, policy: Policy | None = None) -> Resource:
+    """Return the filter that routes HTTP/1.1 and HTTP/2 by these rules, leaving requests and answers as they are.
+
+    With a policy, requests that it does not allow are answered 403.
+    """
     return {
         "name": "envoy.filters.network.http_connection_manager",
         "typed_config": {
             "@type": f"{_NETWORK}.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": name, "generate_request_id": False, "server_header_transformation": "PASS_THROUGH",
-            "http_filters": [_ROUTER],
+            "http_filters": [_ROUTER] if policy is None else [rbac.http(policy), _ROUTER],
             # Clusters arrive by another file: a route may be there a moment before its cluster.
             "route_config": {"name": name, "validate_clusters": False, "virtual_hosts": _virtual_hosts(rules)},
-        } | (extra or {}),
+        } | ({} if policy is None else rbac.ONE_REQUEST) | (extra or {}),
     }
 
 
-def to_cluster(name: str, cluster: str, *, extra: Resource | None = None) -> Resource:
-    """Return the filter that sends all HTTP requests to one cluster."""
-    filter_ = http(name, (), extra=extra)
+def to_cluster(
+    name: str, cluster: str, *, extra: Resource | None = None, policy: Policy | None = None,
+) -> Resource:
+    """Return the filter that sends all HTTP requests that the policy allows to one cluster."""
+    filter_ = http(name, (), extra=extra, policy=policy)
     filter_["typed_config"]["route_config"]["virtual_hosts"] = [catch_all(cluster)]
     return filter_
 

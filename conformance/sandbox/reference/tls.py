@@ -21,18 +21,20 @@ TRUST: Final = "trust"
 _TLS: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3"
 
 
-def downstream() -> Resource:
-    """Return the transport socket that asks clients for a certificate of the mesh."""
-    anyone = {"prefix": f"spiffe://{TRUST_DOMAIN}/"}
+def downstream(identities: Iterable[str] = ()) -> Resource:
+    """Return the transport socket that asks clients for a certificate of the mesh, with one of these ids or any."""
+    names = [{"exact": identity} for identity in identities] or [{"prefix": f"spiffe://{TRUST_DOMAIN}/"}]
+    # No ALPN of its own: the client's offer tells the mesh's TLS, and an answer would be taken for the name of the HTTP
+    # version, which Envoy otherwise sees by the first bytes.
     return _socket("DownstreamTlsContext", {
-        "require_client_certificate": True, "common_tls_context": _context([anyone]),
+        "require_client_certificate": True, "common_tls_context": _context(names),
     })
 
 
 def upstream(identities: Iterable[str]) -> Resource:
     """Return the transport socket that accepts servers with one of these SPIFFE ids."""
     return _socket("UpstreamTlsContext", {
-        "common_tls_context": _context([{"exact": identity} for identity in identities]),
+        "common_tls_context": _context([{"exact": identity} for identity in identities]) | {"alpn_protocols": [ALPN]},
     })
 
 
@@ -44,7 +46,6 @@ def _context(names: list[dict[str, str]]) -> Resource:
     return {
         # A minimum alone does not do: without a maximum as well, Envoy's client side stays at TLS 1.2.
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3"},
-        "alpn_protocols": [ALPN],
         "tls_certificate_sds_secret_configs": [{"name": IDENTITY}],
         "combined_validation_context": {
             "default_validation_context": {

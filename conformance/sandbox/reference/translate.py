@@ -1,4 +1,4 @@
-"""What the mesh does with Services and TrafficSplits: one rule of the specification a method.
+"""What the mesh does with Services and TrafficSplits: one rule of the specification a method (access: access.py).
 
 A mutant is a subclass that overrides one of them. Nothing here knows Kubernetes objects or Envoy.
 
@@ -22,6 +22,7 @@ from fractions import Fraction
 from typing import Final
 
 from conformance.sandbox.reference import headers
+from conformance.sandbox.reference.access import Access
 from conformance.sandbox.reference.model import (
     Endpoint,
     HeaderMatch,
@@ -31,10 +32,18 @@ from conformance.sandbox.reference.model import (
     RouteGroup,
     Service,
     ServicePort,
-    Snapshot,
     Split,
 )
-from conformance.sandbox.reference.plan import Destination, InboundPort, Peer, Plan, Rule, Share, VirtualService
+from conformance.sandbox.reference.plan import (
+    DatagramPort,
+    Destination,
+    InboundPort,
+    Peer,
+    Plan,
+    Rule,
+    Share,
+    VirtualService,
+)
 from conformance.sandbox.reference.weights import whole
 
 EXCLUDED_PORTS: Final = frozenset({15000, 15001, 15006, 19000})
@@ -43,17 +52,14 @@ EXCLUDED_PORTS: Final = frozenset({15000, 15001, 15006, 19000})
 _CLUSTER_SUFFIX: Final = ".svc.cluster.local"
 
 
-class Translation:
+class Translation(Access):
     """The reference mesh's behaviour, for one snapshot."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
 
     def plan(self, pod: Pod) -> Plan:
         """Return what the sidecar of `pod` shall do."""
         services = self.snapshot.services
         every = (self.destination(services[key], port) for key in sorted(services) for port in services[key].ports)
-        return Plan(pod, tuple(self._virtual_services(pod)), self.inbound(pod), tuple(every))
+        return Plan(pod, tuple(self._virtual_services(pod)), self.inbound(pod), self.datagrams(pod), tuple(every))
 
     # --- outbound: from the client's sidecar ---
 
@@ -67,7 +73,7 @@ class Translation:
                     taken.add(address)
                     yield VirtualService(
                         f"{service.namespace}/{service.name}:{port.number}", *address, http=port.http,
-                        rules=self.rules(client, service, port),
+                        rules=self.rules(client, service, port), policy=self.client_policy(client, service, port),
                     )
 
     def rules(self, client: Pod, service: Service, port: ServicePort) -> tuple[Rule, ...]:
@@ -207,9 +213,19 @@ class Translation:
             # A port that is TCP for one Service is TCP for all: HTTP passes through TCP, not the reverse.
             ports[number] = http and ports.get(number, True)
         return tuple(
-            InboundPort(number, ports[number], self.outside_rules(pod, number) if ports[number] else ())
+            InboundPort(
+                number, ports[number], self.outside_rules(pod, number) if ports[number] else (),
+                self.inbound_policy(pod, number, http=ports[number]),
+                self.outside_policy(pod, number, http=ports[number]),
+            )
             for number in sorted(ports) if number not in EXCLUDED_PORTS
         )
+
+    def datagrams(self, pod: Pod) -> tuple[DatagramPort, ...]:
+        """Return the pod's UDP ports: those that it declares and those that Services lead to."""
+        targeted = (port for _, endpoint in self.services_of(pod) for port in endpoint.udp_ports)
+        return tuple(DatagramPort(number, self.datagram_sources(pod, number))
+                     for number in sorted({*pod.udp_ports, *targeted} - EXCLUDED_PORTS))
 
     def _targeted(self, pod: Pod) -> Iterator[tuple[int, bool]]:
         for service, endpoint in self.services_of(pod):
