@@ -7,6 +7,7 @@ send what a typed model would refuse (a fractional weight, a version that no cli
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -136,6 +137,33 @@ class Cluster:
         """Close the connections."""
         self._client.close()
 
+    # --- other users ---
+
+    def with_token(self, token: str) -> Cluster:
+        """Open a second connection to this cluster, as the user whom a bearer token stands for; close it in the end.
+
+        It trusts what this one trusts. A client certificate and auth plug-ins stay behind, for they say who asks.
+        """
+        configuration = copy.deepcopy(self._client.configuration)
+        configuration.cert_file = configuration.key_file = configuration.refresh_api_key_hook = None
+        configuration.username = configuration.password = None
+        configuration.api_key = {"BearerToken": f"Bearer {token}"}
+        return Cluster(configuration, f"{self.name}, by token")
+
+    def token(self, namespace: str, service_account: str, seconds: int = 600) -> str:
+        """Ask for a token of a service account that is good for `seconds` (a cluster gives no less than 600).
+
+        Raises NotFound when there is no such account.
+        """
+        account = Kind("v1", "ServiceAccount", "serviceaccounts", namespaced=True)
+        answer = self.json(
+            "POST", account.path(namespace, service_account, "token"),
+            body={"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+                  "spec": {"expirationSeconds": seconds}},
+            doing=f"asking for a token of the service account {namespace}/{service_account}",
+        )
+        return str(answer["status"]["token"])
+
     # --- one HTTP call ---
 
     def request(
@@ -221,6 +249,15 @@ class Cluster:
                 versions = [version["version"] for version in entry["versions"]]
                 return tuple(sorted(versions, key=lambda version: version != preferred))
         return ()
+
+    def kinds(self, group: str, version: str) -> frozenset[str]:
+        """Return the kinds that a group version serves; none when it is not served at all."""
+        api_version = f"{group}/{version}" if group else version
+        try:
+            listed = self.json("GET", _prefix(api_version), doing=f"discovering {api_version}")
+        except NotFound:
+            return frozenset()
+        return frozenset(entry["kind"] for entry in listed.get("resources", ()) if "/" not in entry["name"])
 
     def kind(self, api_version: str, kind: str) -> Kind:
         """Find where a kind is served. Raises NotFound if it is not."""

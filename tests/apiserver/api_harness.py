@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import http.server
+import json
 import os
 import shutil
 import ssl
@@ -37,6 +39,32 @@ class FakePods:
     def endpoint(self, namespace, name, port):
         self.asked.append((namespace, name, port))
         return self.upstream
+
+
+class Upstream(http.server.BaseHTTPRequestHandler):
+    """Says what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def answer(self):
+        body = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
+        if self.path.startswith("/apis/"):
+            found = {"kind": "APIResourceList", "groupVersion": "metrics.example.org/v1", "resources": [
+                {"name": "things", "namespaced": True, "kind": "Thing", "verbs": ["get"]}]}  # fmt: skip
+        else:
+            found = {"method": self.command, "path": self.path, "headers": dict(self.headers), "body": body}
+        who = {"users": self.headers.get_all("x-remote-user"), "groups": self.headers.get_all("x-remote-group")}
+        content = json.dumps({**found, **who, "user": self.headers.get("x-remote-user")}).encode()
+        self.send_response(418 if "teapot" in self.path else 200)
+        self.send_header("content-length", str(len(content)))
+        self.send_header("x-upstream", "yes")
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
+
+    def log_message(self, *args):
+        pass
 
 
 class Harness:

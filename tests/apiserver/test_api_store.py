@@ -260,9 +260,19 @@ def test_versions_come_and_go_while_objects_stay(store):
     store.modify(CRDS, "things.x.org", "", lambda obj: obj.update(spec=spec))
     new = store.resource("x.org/v1", "Thing")
     assert store.get(new, "one", "demo")["apiVersion"] == "x.org/v1"
-    store.modify(CRDS, "things.x.org", "", lambda obj: obj.update(spec=_definition("v1", storage="v1")))
+    assert store.get(CRDS, "things.x.org")["status"]["storedVersions"] == ["v1alpha1", "v1"]
+
+    def drop(obj):
+        obj["spec"] = _definition("v1", storage="v1")
+
+    with pytest.raises(ApiError, match=r'status.storedVersions\[0\]: Invalid value: "v1alpha1": must appear in spec'):
+        store.modify(CRDS, "things.x.org", "", drop)
+    store.modify(new, "one", "demo", lambda obj: obj.update(size=2))
+    migrated = {"storedVersions": ["v1"]}
+    store.modify(CRDS, "things.x.org", "", lambda obj: obj["status"].update(migrated), subresource="status")
+    store.modify(CRDS, "things.x.org", "", drop)
     with pytest.raises(ApiError, match="could not find"):
         store.resource("x.org/v1alpha1", "Thing")
-    assert store.get(CRDS, "things.x.org")["status"]["storedVersions"] == ["v1alpha1", "v1"]
+    assert store.get(CRDS, "things.x.org")["status"]["storedVersions"] == ["v1"]
     store.delete(NAMESPACES, "demo")
     assert store.list(new) == []

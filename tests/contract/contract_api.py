@@ -37,21 +37,24 @@ class Answer:
 class Api:
     """Speaks to the cluster of a kubeconfig; which cluster that is, the tests do not know."""
 
-    def __init__(self, kubeconfig):
+    def __init__(self, kubeconfig, token=None):
+        """As the user of the kubeconfig, or with another token: an empty one means none at all."""
         settings = client.Configuration()
         config.load_kube_config(str(kubeconfig), client_configuration=settings)
         context = ssl.create_default_context(cafile=settings.ssl_ca_cert)
-        if settings.cert_file:
+        if settings.cert_file and token is None:
             context.load_cert_chain(settings.cert_file, settings.key_file)
-        token = settings.get_api_key_with_prefix("authorization") or settings.get_api_key_with_prefix("BearerToken")
-        headers = {"user-agent": "contract/1"} | ({"authorization": token} if token else {})
+        own = settings.get_api_key_with_prefix("authorization") or settings.get_api_key_with_prefix("BearerToken")
+        credential = own if token is None else token and f"Bearer {token}"
+        headers = {"user-agent": "contract/1"} | ({"authorization": credential} if credential else {})
         self.http = httpx.Client(base_url=settings.host, verify=context, headers=headers, trust_env=False, timeout=10)
 
     def __call__(self, method, path, body=None, *, type="application/json", accept="application/json", **query):  # noqa: A002
         content = body if body is None or isinstance(body, (str, bytes)) else json.dumps(body)
         headers = {"accept": accept} | ({"content-type": type} if body is not None else {})
         answer = self.http.request(method, path, content=content, headers=headers, params=query or None)
-        return Answer(answer.status_code, answer.json() if answer.content else {}, answer.headers)
+        is_json = answer.headers.get("content-type", "").startswith("application/json")
+        return Answer(answer.status_code, answer.json() if is_json and answer.content else {}, answer.headers)
 
     def ok(self, method, path, body=None, **options):
         """The same, and it must succeed; gives the object."""
@@ -72,6 +75,11 @@ class Api:
             assert time.monotonic() < end, f"{path} after {seconds} s: {answer.body}"
             time.sleep(0.02)
         return answer
+
+    @staticmethod
+    def pause():
+        """A moment, for whoever waits for something that no one object shows."""
+        time.sleep(0.02)
 
     @contextmanager
     def watch(self, path, **query):

@@ -1,8 +1,7 @@
-"""The API server as an ASGI application: routes, and the gate before them."""
+"""The API server as an ASGI application: which path is answered by whom."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -12,26 +11,21 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from conformance.sandbox.apiserver import reviews
 from conformance.sandbox.apiserver.discovery import AGGREGATED
-from conformance.sandbox.apiserver.errors import ApiError, method_not_allowed, no_such_path, unauthorized
+from conformance.sandbox.apiserver.errors import ApiError, method_not_allowed, no_such_path
 from conformance.sandbox.apiserver.reading import flag
+from conformance.sandbox.apiserver.reviews import review_of
 from conformance.sandbox.apiserver.targets import locate
 from conformance.sandbox.apiserver.wire import negotiate, refuse, respond
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
-
-    from conformance.sandbox.apiserver.access import Tokens
-    from conformance.sandbox.apiserver.faults import Faults
     from conformance.sandbox.apiserver.handlers import Handlers
     from conformance.sandbox.apiserver.targets import Target
 
 _LOG = logging.getLogger(__name__)
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-_OPEN = frozenset({"/healthz", "/livez", "/readyz", "/version", "/version/"})
 VERSION = {
     "major": "1",
     "minor": "34",
@@ -43,34 +37,6 @@ VERSION = {
     "compiler": "",
     "platform": "",
 }
-
-
-class Gate:
-    """Before everything else: faults that a test has asked for, then the token."""
-
-    def __init__(self, app: ASGIApp, tokens: Tokens, faults: Faults) -> None:
-        self._app = app
-        self._tokens = tokens
-        self._faults = faults
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        fault = self._faults.take(scope["method"], scope["path"])
-        if fault is not None:
-            await asyncio.sleep(fault.hang)
-            if fault.status is not None:
-                error = ApiError(fault.status, *fault.reason, retry_after=fault.retry_after)
-                await refuse(error)(scope, receive, send)
-                return
-        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        user = self._tokens.authenticate(given.decode("latin-1"))
-        if user is None and scope["path"] not in _OPEN:
-            await refuse(unauthorized())(scope, receive, send)
-            return
-        scope["user"] = user
-        await self._app(scope, receive, send)
 
 
 class Routes:
@@ -171,8 +137,9 @@ class Routes:
         handlers = self._handlers
         if handlers.aggregator.serves(group, version):
             return await handlers.aggregator.forward(request, group, version)
-        if version == "v1" and reviews.is_review(group, path):
-            return await handlers.reviews.review(request, path)
+        review = review_of(group, path.rstrip("/")) if version == "v1" else None
+        if review is not None:
+            return await handlers.reviews.review(request, *review)
         target = locate(handlers.store.registry, group, version, path)
         if target.subresource not in ("", "status", "finalize"):
             return await self._subresource(request, target)
@@ -184,7 +151,7 @@ class Routes:
             case "GET" | "HEAD":
                 if flag(request, "watch"):
                     return handlers.reader.watch(request, target)
-                return handlers.reader.list(request, target)
+                return await handlers.reader.list(request, target)
             case "POST" if bool(target.namespace) is target.resource.namespaced:
                 return await handlers.editor.create(request, target)
             case "DELETE":
@@ -197,7 +164,7 @@ class Routes:
             case "GET" | "HEAD" if target.subresource != "finalize":
                 if flag(request, "watch"):
                     return handlers.reader.watch(request, target)
-                return handlers.reader.get(request, target)
+                return await handlers.reader.get(request, target)
             case "PUT":
                 return await handlers.editor.replace(request, target)
             case "PATCH" if target.subresource != "finalize":
@@ -216,7 +183,7 @@ class Routes:
             case "scale":
                 return await handlers.scaler.serve(request, target)
             case "token":
-                return await handlers.reviews.token(request, target)
+                return await handlers.tokens.serve(request, target)
             case "eviction":
                 return await handlers.pods.evict(request, target)
             case "binding":

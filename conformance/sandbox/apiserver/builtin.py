@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, TypeAlias
 
-from conformance.sandbox.apiserver import defaults, resources, validation
+from conformance.sandbox.apiserver import defaults, resources, rules, validation
 from conformance.sandbox.apiserver.definitions import DefinitionStrategy
 from conformance.sandbox.apiserver.errors import bad_request
 from conformance.sandbox.apiserver.registry import Strategy
@@ -98,8 +98,6 @@ def _undecodable(resource: Resource, error: Exception) -> Exception:
 
 def install(store: Store) -> None:
     """Make `store` serve the built-in resources."""
-    binding = BuiltinStrategy(defaults.binding, validation.role_binding)
-    rbac = "rbac.authorization.k8s.io"
     special: dict[Key, Strategy] = {
         resources.PODS.key: BuiltinStrategy(defaults.pod, validation.pod),
         resources.DEPLOYMENTS.key: BuiltinStrategy(defaults.deployment, validation.workload),
@@ -112,8 +110,11 @@ def install(store: Store) -> None:
         resources.ENDPOINT_SLICES.key: BuiltinStrategy(defaults.endpoint_slice, validation.endpoint_slice),
         resources.EVENTS.key: BuiltinStrategy(validate=validation.event),
         resources.CRDS.key: DefinitionStrategy(),
-        (rbac, "rolebindings"): binding,
-        (rbac, "clusterrolebindings"): binding,
+        resources.API_SERVICES.key: BuiltinStrategy(defaults.api_service, validation.api_service),
+        resources.ROLES.key: BuiltinStrategy(validate=rules.role),
+        resources.CLUSTER_ROLES.key: BuiltinStrategy(validate=rules.cluster_role),
+        resources.ROLE_BINDINGS.key: BuiltinStrategy(defaults.binding, rules.role_binding),
+        resources.CLUSTER_ROLE_BINDINGS.key: BuiltinStrategy(defaults.binding, rules.cluster_role_binding),
     }
     for resource in resources.BUILTIN:
-        store.registry.add([resource], special.get(resource.key) or BuiltinStrategy())
+        store.registry.add(resource.key, [resource], special.get(resource.key) or BuiltinStrategy())

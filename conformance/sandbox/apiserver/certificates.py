@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _VALID = dt.timedelta(days=30)
@@ -28,12 +29,12 @@ def write_private(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def make_certificate(directory: Path) -> tuple[Path, Path]:
-    """A self-signed certificate for the loopback address, as (certificate, key) files in `directory`."""
+def make_certificate(directory: Path, hosts: Iterable[str] = _NAMES) -> tuple[Path, Path]:
+    """A self-signed certificate for the loopback address and `hosts`, as (certificate, key) files in `directory`."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sandbox-apiserver")])
     start = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5)
-    names: list[x509.GeneralName] = [x509.DNSName(name) for name in _NAMES]
+    names: list[x509.GeneralName] = [x509.DNSName(host) for host in hosts]
     names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
     certificate = (
         x509.CertificateBuilder()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from conformance.sandbox.apiserver import schemas
+from conformance.sandbox.apiserver.conversion import Webhook
 from conformance.sandbox.apiserver.definitions import priority, resource_of
 from conformance.sandbox.apiserver.errors import ApiError
 from conformance.sandbox.apiserver.objects import JSON, clone, name_of, namespace_of, now
@@ -32,11 +33,14 @@ class Version:
 
 
 class CustomStrategy(Strategy):
-    """Treats objects as their definition says. Objects are stored in the storage version; conversion to another
-    changes `apiVersion` and fills in that version's defaults.
+    """Treats objects as their definition says. They are stored in the storage version. Conversion to another changes
+    `apiVersion` and drops what that version does not know; with a webhook it is not done here, as it takes time.
+
+    `since` is the revision from which on objects are written under this definition: older ones are fitted to it when
+    they are read.
     """
 
-    def __init__(self, definition: JSON) -> None:
+    def __init__(self, definition: JSON, since: int = 0) -> None:
         found = [
             Version(
                 resource_of(definition, version),
@@ -49,12 +53,15 @@ class CustomStrategy(Strategy):
         ]
         storage = next(version["name"] for version in definition["spec"]["versions"] if version["storage"])
         self.versions = {version.resource.version: version for version in found}
-        self._storage = self.versions[storage]
+        self.storage = self.versions[storage].resource
+        self.webhook = Webhook.of(definition)
         self.terminating = bool(definition["metadata"].get("deletionTimestamp"))
+        self._since = since
+        self._fitted: dict[tuple[str, str], JSON] = {}
 
     def version(self, resource: Resource) -> Version:
         """The resource's version; the storage version when the definition has lost it since."""
-        return self.versions.get(resource.version, self._storage)
+        return self.versions.get(resource.version) or self.versions[self.storage.version]
 
     def unknown(self, resource: Resource, obj: JSON) -> list[str]:
         """The paths of fields in `obj` that would be pruned."""
@@ -76,19 +83,44 @@ class CustomStrategy(Strategy):
         del old
         return self.version(resource).validator.problems(obj)
 
-    def present(self, resource: Resource, obj: JSON) -> JSON:
-        if obj["apiVersion"] == resource.api_version:
+    def fitted(self, obj: JSON) -> JSON:
+        """A stored object as the definition has it now: pruned, and with defaults that came later."""
+        metadata = obj["metadata"]
+        if int(metadata.get("resourceVersion") or self._since + 1) > self._since:
             return obj
-        shown = {**clone(obj), "apiVersion": resource.api_version}
-        version = self.versions.get(resource.version)
-        if version is not None:
-            schemas.default(shown, version.schema)
+        place = (metadata["uid"], metadata["resourceVersion"])
+        if place not in self._fitted:
+            found = clone(obj)
+            version = self.version(self.native(self.storage, obj))
+            schemas.prune(found, version.schema)
+            schemas.default(found, version.schema)
+            self._fitted[place] = found
+        return self._fitted[place]
+
+    def present(self, resource: Resource, obj: JSON) -> JSON:
+        shown = self.fitted(obj)
+        if shown["apiVersion"] == resource.api_version:
+            return shown
+        self._require_no_webhook(resource)
+        shown = {**clone(shown), "apiVersion": resource.api_version}
+        self.prune(resource, shown)
         return shown
 
+    def native(self, resource: Resource, obj: JSON) -> Resource:
+        version = self.versions.get(str(obj.get("apiVersion")).rpartition("/")[2])
+        return version.resource if version is not None else resource
+
     def store(self, resource: Resource, obj: JSON) -> None:
-        if resource.version != self._storage.resource.version:
-            obj["apiVersion"] = self._storage.resource.api_version
-            schemas.prune(obj, self._storage.schema)
+        if obj["apiVersion"] == self.storage.api_version:
+            return
+        self._require_no_webhook(resource)
+        obj["apiVersion"] = self.storage.api_version
+        self.prune(self.storage, obj)
+
+    def _require_no_webhook(self, resource: Resource) -> None:
+        if self.webhook is not None:
+            what = f"{resource.group_resource} is converted by a webhook, which only requests can wait for"
+            raise ApiError(500, "InternalError", what)
 
 
 class CustomResources:
@@ -118,11 +150,12 @@ class CustomResources:
     def _serve(self, definition: JSON, key: Key) -> None:
         clash = self._clash(definition, key)
         if not clash:
-            strategy = CustomStrategy(definition)
+            strategy = CustomStrategy(definition, self._store.revision)
             served = {version["name"] for version in definition["spec"]["versions"] if version["served"]}
             found = [version.resource for name, version in strategy.versions.items() if name in served]
             self._store.registry.remove(key)
-            self._store.registry.add(sorted(found, key=lambda item: priority(item.version)), strategy)
+            self._store.registry.add(key, sorted(found, key=lambda item: priority(item.version)), strategy)
+            self._store.close(key)  # who watches has to look again, at what is served now
         name = name_of(definition)
         self._store.modify(CRDS, name, "", lambda obj: obj.update(status=_status(obj, clash)), subresource="status")
 
@@ -147,22 +180,19 @@ class CustomResources:
         if key in self._ending:
             return
         self._ending[key] = name_of(definition)
-        for resource in self._store.registry:
-            if resource.key == key:
-                strategy = self._store.registry.strategy(resource)
-                if isinstance(strategy, CustomStrategy):
-                    strategy.terminating = True
-                for obj in self._store.select(resource):
-                    self._store.delete(resource, name_of(obj), namespace_of(obj))
-                break
+        strategy = self._store.registry.at(key)
+        if isinstance(strategy, CustomStrategy):
+            strategy.terminating = True
+            for obj in self._store.all_stored(strategy.storage):
+                self._store.delete(strategy.native(strategy.storage, obj), name_of(obj), namespace_of(obj))
         self._finish(key)
 
     def _finish(self, key: Key) -> None:
         """Let a definition that ends go when none of its objects is left."""
         if key not in self._ending:
             return
-        served = next((resource for resource in self._store.registry if resource.key == key), None)
-        if served is not None and self._store.select(served):
+        strategy = self._store.registry.at(key)
+        if isinstance(strategy, CustomStrategy) and self._store.all_stored(strategy.storage):
             return
 
         def release(obj: JSON) -> None:
@@ -176,12 +206,14 @@ def _status(definition: JSON, clash: str) -> JSON:
     spec = definition["spec"]
     storage = next(version["name"] for version in spec["versions"] if version["storage"])
     before = definition.get("status") or {}
-    stored = [*(before.get("storedVersions") or [])]
-    accepted = _condition("NamesAccepted", "NoConflicts", "no conflicts found")
-    established = _condition("Established", "InitialNamesAccepted", "the initial names have been accepted")
+    stored = before.get("storedVersions") or []
     if clash:
-        accepted.update(status="False", reason="KindConflict", message=clash)
-        established.update(status="False", reason="NotAccepted", message="not all names are accepted")
+        accepted = _condition(before, "NamesAccepted", "False", "KindConflict", clash)
+        established = _condition(before, "Established", "False", "NotAccepted", "not all names are accepted")
+    else:
+        accepted = _condition(before, "NamesAccepted", "True", "NoConflicts", "no conflicts found")
+        why = "the initial names have been accepted"
+        established = _condition(before, "Established", "True", "InitialNamesAccepted", why)
     return {
         "acceptedNames": {} if clash else spec["names"],
         "conditions": [accepted, established],
@@ -189,5 +221,7 @@ def _status(definition: JSON, clash: str) -> JSON:
     }
 
 
-def _condition(type_: str, reason: str, message: str) -> JSON:
-    return {"type": type_, "status": "True", "lastTransitionTime": now(), "reason": reason, "message": message}
+def _condition(status: JSON, type_: str, value: str, reason: str, message: str) -> JSON:
+    before: JSON = next((item for item in status.get("conditions") or [] if item.get("type") == type_), {})
+    since = before["lastTransitionTime"] if before.get("status") == value else now()
+    return {"type": type_, "status": value, "lastTransitionTime": since, "reason": reason, "message": message}

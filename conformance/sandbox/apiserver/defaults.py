@@ -174,3 +174,10 @@ def binding(obj: JSON, old: JSON | None) -> None:
             fill(subject, apiGroup="rbac.authorization.k8s.io")
     if obj.get("roleRef"):
         fill(obj["roleRef"], apiGroup="rbac.authorization.k8s.io")
+
+
+def api_service(obj: JSON, old: JSON | None) -> None:
+    del old
+    service = (obj.get("spec") or {}).get("service")
+    if service:
+        fill(service, port=443)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from conformance.sandbox.apiserver import conversion
 from conformance.sandbox.apiserver.defaults import fill
 from conformance.sandbox.apiserver.errors import (
     Cause,
@@ -32,6 +33,9 @@ class DefinitionStrategy(Strategy):
             kind = str(names.get("kind") or "")
             fill(names, singular=kind.lower(), listKind=f"{kind}List")
             fill(spec, conversion={"strategy": "None"})
+            service = ((spec["conversion"].get("webhook") or {}).get("clientConfig") or {}).get("service")
+            if service:
+                fill(service, port=443)
             for version in spec.get("versions") or []:
                 fill(version, served=False, storage=False)
         except (AttributeError, TypeError, ValueError) as error:
@@ -54,15 +58,17 @@ class DefinitionStrategy(Strategy):
         elif sum(1 for version in versions if version.get("storage")) != 1:
             why = "must have exactly one version marked as storage version"
             found.append(invalid_value("spec.versions", [version.get("name") for version in versions], why))
+        if len({version.get("name") for version in versions}) < len(versions):
+            names = [version.get("name") for version in versions]
+            found.append(invalid_value("spec.versions", names, "must contain unique version names"))
         if spec.get("preserveUnknownFields"):
             why = (
                 "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in "
                 "spec.versions[*].schema instead"
             )
             found.append(invalid_value("spec.preserveUnknownFields", True, why))
-        if (spec.get("conversion") or {}).get("strategy") != "None":
-            why = 'the sandbox converts with strategy "None" only'
-            found.append(invalid_value("spec.conversion.strategy", spec["conversion"].get("strategy"), why))
+        found += conversion.problems(spec.get("conversion") or {})
+        found += _stored(obj, [version.get("name") for version in versions])
         for index, version in enumerate(versions):
             found += _version(version, f"spec.versions[{index}]")
         return found
@@ -78,6 +84,16 @@ def _names(obj: JSON, old: JSON | None) -> list[Cause]:
     before = old["spec"] if old is not None else spec
     changed = [field for field in ("group", "scope") if before.get(field) != spec.get(field)]
     return found + [invalid_value(f"spec.{field}", spec.get(field), "field is immutable") for field in changed]
+
+
+def _stored(obj: JSON, versions: list[Any]) -> list[Cause]:
+    """A version in which something may be stored has to stay; who has rewritten everything says so in the status."""
+    stored = (obj.get("status") or {}).get("storedVersions") or []
+    return [
+        invalid_value(f"status.storedVersions[{index}]", version, "must appear in spec.versions")
+        for index, version in enumerate(stored)
+        if version not in versions
+    ]
 
 
 def _version(version: JSON, at: str) -> list[Cause]:

@@ -13,6 +13,7 @@ from conformance.sandbox.apiserver.objects import JSON, name_of, namespace_of, u
 from conformance.sandbox.apiserver.resources import NAMESPACES, PODS
 from conformance.sandbox.apiserver.store import Store
 from conformance.sandbox.apiserver.targets import Target
+from conformance.sandbox.apiserver.versions import Versions
 from conformance.sandbox.apiserver.wire import respond
 from conformance.sandbox.apiserver.writing import dry_run
 
@@ -20,19 +21,20 @@ from conformance.sandbox.apiserver.writing import dry_run
 class Deleter:
     """Carries out deletions on the store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, versions: Versions) -> None:
         self._store = store
+        self._versions = versions
 
     async def delete(self, request: Request, target: Target) -> Response:
         """DELETE of an object."""
         options = await _delete_options(request)
-        deleted = self._store.delete(target.resource, target.name, target.namespace, **options)
+        deleted = await self._versions.delete(target.resource, target.name, target.namespace, **options)
         return respond(self._deleted(target, deleted))
 
     def _deleted(self, target: Target, obj: JSON) -> JSON:
         """The object while it still ends (and pods always), otherwise a Status that says it is gone."""
         try:
-            self._store.read(target.resource, name_of(obj), namespace_of(obj))
+            self._store.stored(target.resource, name_of(obj), namespace_of(obj))
         except ApiError:
             if target.resource.key != PODS.key:
                 details = {"name": name_of(obj), "kind": target.resource.plural, "uid": uid_of(obj)}
@@ -46,14 +48,14 @@ class Deleter:
         if target.resource.key == NAMESPACES.key:
             raise method_not_allowed()
         options = await _delete_options(request)
-        found = self._store.select(
+        found = await self._versions.select(
             target.resource,
             target.namespace or None,
             labels=request.query_params.get("labelSelector", ""),
             fields=request.query_params.get("fieldSelector", ""),
         )
         for obj in found:
-            self._store.delete(target.resource, name_of(obj), namespace_of(obj), **options)
+            await self._versions.delete(target.resource, name_of(obj), namespace_of(obj), **options)
         meta = {"resourceVersion": str(self._store.revision)}
         head = {"kind": target.resource.list_kind, "apiVersion": target.resource.api_version, "metadata": meta}
         return respond({**head, "items": found})

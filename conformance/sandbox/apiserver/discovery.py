@@ -35,11 +35,12 @@ _SUB_KINDS = {
 REVIEWS: tuple[tuple[str, str, str], ...] = (
     ("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
     ("authorization.k8s.io", "subjectaccessreviews", "SubjectAccessReview"),
+    ("authorization.k8s.io", "localsubjectaccessreviews", "LocalSubjectAccessReview"),
     ("authorization.k8s.io", "selfsubjectrulesreviews", "SelfSubjectRulesReview"),
     ("authentication.k8s.io", "tokenreviews", "TokenReview"),
     ("authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview"),
 )
-"""(group, plural, kind) of what can only be created, all cluster-wide and v1: questions, not objects."""
+"""(group, plural, kind) of what can only be created, all v1: questions, not objects. The local one is namespaced."""
 
 
 def _verbs(resource: Resource) -> list[str]:
@@ -47,11 +48,13 @@ def _verbs(resource: Resource) -> list[str]:
 
 
 class Discovery:
-    """Describes what the registry holds. `extra` are the resource lists of aggregated APIs, by (group, version)."""
+    """Describes what the registry holds. `extra` are the resource lists of aggregated APIs, by (group, version); None
+    while the server of one is not available.
+    """
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self.extra: dict[tuple[str, str], JSON] = {}
+        self.extra: dict[tuple[str, str], JSON | None] = {}
 
     def _versions(self) -> dict[str, list[str]]:
         """The versions of every group, the preferred one first."""
@@ -86,11 +89,13 @@ class Discovery:
 
     def resources(self, group: str, version: str) -> JSON:
         """APIResourceList, the answer to /apis/<group>/<version>. Raises ApiError 404."""
-        if (group, version) in self.extra:
-            return self.extra[group, version]
+        aggregated = self.extra.get((group, version))
+        if aggregated is not None:
+            return aggregated
         found = [entry for resource in self._of(group, version) for entry in _entries(resource)]
         found += [
-            {"name": plural, "singularName": kind.lower(), "namespaced": False, "kind": kind, "verbs": ["create"]}
+            {"name": plural, "singularName": kind.lower(), "namespaced": kind.startswith("Local"), "kind": kind,
+             "verbs": ["create"]}
             for owner, plural, kind in REVIEWS
             if (owner, "v1") == (group, version)
         ]
@@ -104,10 +109,7 @@ class Discovery:
         items = [
             {
                 "metadata": {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None},
-                "versions": [
-                    {"version": version, "resources": self._aggregated(group, version), "freshness": "Current"}
-                    for version in versions
-                ],
+                "versions": [self._freshness(group, version) for version in versions],
             }
             for group, versions in self._versions().items()
             if (not group) is core
@@ -118,6 +120,11 @@ class Discovery:
             "metadata": {},
             "items": items,
         }
+
+    def _freshness(self, group: str, version: str) -> JSON:
+        if self.extra.get((group, version), {}) is None:
+            return {"version": version, "freshness": "Stale"}
+        return {"version": version, "resources": self._aggregated(group, version), "freshness": "Current"}
 
     def _aggregated(self, group: str, version: str) -> list[JSON]:
         found: dict[str, JSON] = {}

@@ -63,7 +63,8 @@ def quoted(value: object) -> str:
 class ApiError(Exception):
     """A request that the API server refuses.
 
-    `reason` is a StatusReason (NotFound, Conflict, Invalid, …), `retry_after` is in seconds.
+    `reason` is a StatusReason (NotFound, Conflict, Invalid, …; empty when Kubernetes has none for it), `retry_after` is
+    in seconds.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class ApiError(Exception):
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
+            **({"reason": self.reason} if self.reason else {}),
             "code": self.code,
         }
         if details:

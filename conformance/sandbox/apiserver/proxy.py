@@ -14,7 +14,7 @@ from conformance.sandbox.apiserver.wire import Stream
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -27,15 +27,18 @@ _HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
      "transfer-encoding", "upgrade"}
 )  # fmt: skip
+_IDENTITY = ("x-remote-", "impersonate-")
 _CONNECT_SECONDS = 5.0
 
 
 class Forwarder:
     """Passes requests on. Connections are not kept: an idle one that the other side has just closed would make a
-    request fail that had nothing to do with it.
+    request fail that had nothing to do with it. A server's certificate is checked when `verify` is given, for the name
+    `host`, since the address says nothing.
     """
 
-    def __init__(self, verify: ssl.SSLContext | bool = False) -> None:
+    def __init__(self, verify: ssl.SSLContext | bool = False, host: str = "") -> None:
+        self._extensions = {"sni_hostname": host} if host else {}
         self._client = httpx.AsyncClient(
             verify=verify,
             trust_env=False,  # a proxy of the user's environment must not see the sandbox's traffic
@@ -49,26 +52,29 @@ class Forwarder:
 
     async def get(self, url: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
         """A plain GET with a deadline, for probes."""
-        return await self._client.get(url, headers=headers, timeout=_CONNECT_SECONDS)
+        return await self._client.get(url, headers=headers, timeout=_CONNECT_SECONDS, extensions=self._extensions)
 
     async def forward(
-        self, request: Request, base: str, path: str, *, extra: Mapping[str, str] | None = None
+        self, request: Request, base: str, path: str, *, extra: Sequence[tuple[str, str]] = ()
     ) -> Response:
         """Send `request` to `base` + `path`, method, query, headers and body unchanged, and stream the answer back.
 
-        The Authorization header stays behind: it is the API server's. Raises ApiError 503 when nobody answers.
+        The Authorization header stays behind: it is the API server's; so do X-Remote-… headers, for only `extra` may
+        say who asks. Raises ApiError 503 when nobody answers.
         """
         named = {name.strip().lower() for name in request.headers.get("connection", "").split(",")}
         dropped = _HOP_BY_HOP | named | {"host", "authorization"}
-        headers = [(name, value) for name, value in request.headers.items() if name not in dropped]
+        headers = [(name, value) for name, value in request.headers.items()
+                   if name not in dropped and not name.startswith(_IDENTITY)]  # fmt: skip
         client = request.client.host if request.client else ""
-        headers += [("x-forwarded-for", client), ("x-forwarded-proto", "https"), *(extra or {}).items()]
+        headers += [("x-forwarded-for", client), ("x-forwarded-proto", "https"), *extra]
         query = request.scope["query_string"]
         url = httpx.URL(base + path, query=query) if query else httpx.URL(base + path)
         sized = "content-length" in request.headers or "transfer-encoding" in request.headers
         outgoing = self._client.build_request(
-            request.method, url, headers=headers, content=await request.body() if sized else None
-        )
+            request.method, url, headers=headers, content=await request.body() if sized else None,
+            extensions=self._extensions,
+        )  # fmt: skip
         try:
             answer = await self._client.send(outgoing, stream=True)
         except httpx.ConnectTimeout as error:

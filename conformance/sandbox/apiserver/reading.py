@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from conformance.sandbox.apiserver.store import Store
     from conformance.sandbox.apiserver.targets import Target
+    from conformance.sandbox.apiserver.versions import Versions
     from conformance.sandbox.apiserver.watching import Watch
     from conformance.sandbox.apiserver.wire import Accepted
 
@@ -54,20 +55,21 @@ def _partial(obj: JSON) -> JSON:
 class Reader:
     """Answers reads from the store, in the form that the client asks for."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, versions: Versions) -> None:
         self._store = store
+        self._versions = versions
 
-    def get(self, request: Request, target: Target) -> Response:
+    async def get(self, request: Request, target: Target) -> Response:
         """One object."""
         accepted = negotiate(request.headers.get("accept", ""), _OBJECT_FORMS)
-        obj = self._store.read(target.resource, target.name, target.namespace)
+        obj = await self._versions.read(target.resource, target.name, target.namespace)
         return respond(self._form(request, target, accepted)(obj), accepted)
 
-    def list(self, request: Request, target: Target) -> Response:
+    async def list(self, request: Request, target: Target) -> Response:
         """A collection; with `limit` in pieces. The pieces are not of one moment: a later one shows later writes."""
         accepted = negotiate(request.headers.get("accept", ""), _LIST_FORMS)
         query = request.query_params
-        items = self._store.select(
+        items = await self._versions.select(
             target.resource,
             target.namespace or None,
             labels=query.get("labelSelector", ""),
@@ -120,18 +122,12 @@ class Reader:
         if target.name:  # a watch on one object, an old form
             fields = ",".join(filter(None, [fields, f"metadata.name={target.name}"]))
         try:
-            watch = self._store.watch(
-                target.resource,
-                target.namespace or None,
-                since,
-                labels=query.get("labelSelector", ""),
-                fields=fields,
-                copy=False,
-            )
+            labels = query.get("labelSelector", "")
+            watch = self._versions.watch(target.resource, target.namespace or None, since, labels=labels, fields=fields)
         except ApiError as error:
             if error.code != expired("").code:
                 raise
-            return Stream(_once(dump({"type": "ERROR", "object": error.status()}) + b"\n"), headers=_JSON_HEADERS)
+            return Stream(_once(_failure(error)), headers=_JSON_HEADERS)
         seconds = number(request, "timeoutSeconds") or random.randint(1800, 3600)  # noqa: S311
         form = self._form(request, target, accepted)
         pieces = self._lines(request, target, watch, form, float(seconds))
@@ -156,9 +152,8 @@ class Reader:
         headed = False
         try:
             if flag(request, "sendInitialEvents"):
-                while watch.pending:
-                    event = await anext(watch)
-                    yield dump({"type": event.type, "object": form(event.object)}) + b"\n"
+                async for line in self._initial(target, watch, form):
+                    yield line
                 if bookmarks:
                     yield self._bookmark(target, initial=True)
             while True:
@@ -174,23 +169,43 @@ class Reader:
                     continue
                 except StopAsyncIteration:
                     return
-                shown = form(event.object)
-                if headed and isinstance(shown, dict) and shown.get("kind") == "Table":
-                    shown["columnDefinitions"] = None
+                shown = form(await self._versions.show(target.resource, event.object))
+                yield _line(event.type, _headless(shown) if headed else shown)
                 headed = True
-                yield dump({"type": event.type, "object": shown}) + b"\n"
+        except ApiError as error:  # of a conversion: the client has to look again
+            yield _failure(error)
         finally:
             watch.close()
+
+    async def _initial(
+        self, target: Target, watch: Watch, form: Callable[[JSON], Any]
+    ) -> AsyncGenerator[bytes, None]:
+        while watch.pending:
+            event = await anext(watch)
+            yield _line(event.type, form(await self._versions.show(target.resource, event.object)))
 
     def _bookmark(self, target: Target, *, initial: bool = False) -> bytes:
         meta: JSON = {"resourceVersion": str(self._store.revision), "creationTimestamp": None}
         if initial:
             meta["annotations"] = {"k8s.io/initial-events-end": "true"}
         obj = {"kind": target.resource.kind, "apiVersion": target.resource.api_version, "metadata": meta}
-        return dump({"type": "BOOKMARK", "object": obj}) + b"\n"
+        return _line("BOOKMARK", obj)
 
 
 _JSON_HEADERS = {"content-type": "application/json"}
+
+
+def _headless(shown: JSON) -> JSON:
+    """A Table without its head, which only the first of a watch has."""
+    return {**shown, "columnDefinitions": None} if shown.get("kind") == "Table" else shown
+
+
+def _line(type_: str, obj: Any) -> bytes:
+    return dump({"type": type_, "object": obj}) + b"\n"
+
+
+def _failure(error: ApiError) -> bytes:
+    return _line("ERROR", error.status())
 
 
 async def _once(piece: bytes) -> AsyncGenerator[bytes, None]:

@@ -34,6 +34,11 @@ class Strategy:
             return obj
         return {**obj, "apiVersion": resource.api_version, "kind": resource.kind}
 
+    def native(self, resource: Resource, obj: JSON) -> Resource:
+        """The version that the stored object is kept in."""
+        del obj
+        return resource
+
     def store(self, resource: Resource, obj: JSON) -> None:
         """Turn `obj`, given in a version of the resource, into what is stored, in place."""
 
@@ -53,12 +58,14 @@ class Registry:
         self._strategies: dict[Key, Strategy] = {}
         self.generation = 0
 
-    def add(self, resources: Iterable[Resource], strategy: Strategy) -> None:
-        """Serve `resources` (the versions of one group and plural, the preferred one first)."""
+    def add(self, key: Key, resources: Iterable[Resource], strategy: Strategy) -> None:
+        """Serve `resources`, the served versions of one group and plural, the preferred one first. There may be none:
+        what is stored has a strategy all the same.
+        """
+        self._strategies[key] = strategy
         for resource in resources:
             self._by_path[resource.group, resource.version, resource.plural] = resource
             self._by_kind[resource.api_version, resource.kind] = resource
-            self._strategies[resource.key] = strategy
         self.generation += 1
 
     def remove(self, key: Key) -> None:
@@ -85,6 +92,10 @@ class Registry:
             return self._strategies[resource.key]
         except KeyError:
             raise no_such_path() from None
+
+    def at(self, key: Key) -> Strategy | None:
+        """The strategy of a resource, whether it is served or only stored."""
+        return self._strategies.get(key)
 
     def __contains__(self, resource: Resource) -> bool:
         return resource.key in self._strategies

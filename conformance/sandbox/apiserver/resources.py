@@ -1,7 +1,6 @@
 """The resources that the API server serves from its start.
 
-RBAC objects, webhook configurations and leases are stored and served like any other, but nothing acts on them: every
-authenticated request is allowed, no webhook is called.
+Admission webhook configurations and leases are stored and served like any other, but nothing acts on them.
 """
 
 from __future__ import annotations
@@ -123,6 +122,10 @@ API_SERVICES = _of(
     "apiregistration.k8s.io/v1", "APIService", "apiservices", namespaced=_CLUSTER, sub=("status",),
     categories=("api-extensions",),
 )  # fmt: skip
+ROLES = _of(_RBAC, "Role", "roles")
+ROLE_BINDINGS = _of(_RBAC, "RoleBinding", "rolebindings")
+CLUSTER_ROLES = _of(_RBAC, "ClusterRole", "clusterroles", namespaced=_CLUSTER)
+CLUSTER_ROLE_BINDINGS = _of(_RBAC, "ClusterRoleBinding", "clusterrolebindings", namespaced=_CLUSTER)
 
 BUILTIN: tuple[Resource, ...] = (
     PODS,
@@ -140,10 +143,10 @@ BUILTIN: tuple[Resource, ...] = (
     CRDS,
     API_SERVICES,
     _of("coordination.k8s.io/v1", "Lease", "leases"),
-    _of(_RBAC, "Role", "roles"),
-    _of(_RBAC, "RoleBinding", "rolebindings"),
-    _of(_RBAC, "ClusterRole", "clusterroles", namespaced=_CLUSTER),
-    _of(_RBAC, "ClusterRoleBinding", "clusterrolebindings", namespaced=_CLUSTER),
+    ROLES,
+    ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    CLUSTER_ROLE_BINDINGS,
     _of(_WEBHOOKS, "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", namespaced=_CLUSTER,
         categories=("api-extensions",)),
     _of(_WEBHOOKS, "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", namespaced=_CLUSTER,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from conformance.sandbox.apiserver import wire
 from conformance.sandbox.apiserver.customresources import CustomStrategy
 from conformance.sandbox.apiserver.errors import bad_request, method_not_allowed
-from conformance.sandbox.apiserver.objects import JSON, dig
+from conformance.sandbox.apiserver.objects import JSON, clone, dig
+from conformance.sandbox.apiserver.selectors import selector_text
 from conformance.sandbox.apiserver.shapes import BuiltinShape
 from conformance.sandbox.apiserver.wire import respond
 from conformance.sandbox.apiserver.writing import APPLY_PATCH, Editor, dry_run, writer_of
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from conformance.sandbox.apiserver.store import Store
     from conformance.sandbox.apiserver.targets import Target
+    from conformance.sandbox.apiserver.versions import Versions
 
 _META = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
@@ -25,8 +27,9 @@ _META = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 class Scaler:
     """Serves `scale` of Deployments, ReplicaSets and the custom resources that declare it."""
 
-    def __init__(self, store: Store, editor: Editor) -> None:
+    def __init__(self, store: Store, versions: Versions, editor: Editor) -> None:
         self._store = store
+        self._versions = versions
         self._editor = editor
 
     def _paths(self, target: Target) -> tuple[str, str, str]:
@@ -40,7 +43,7 @@ class Scaler:
 
     def _scale(self, target: Target, obj: JSON) -> JSON:
         wanted, present, selector = self._paths(target)
-        labels = dig(obj, selector) if selector else _selector(dig(obj, "spec.selector") or {})
+        labels = dig(obj, selector) if selector else selector_text(dig(obj, "spec.selector") or {})
         status: JSON = {"replicas": dig(obj, present) or 0}
         if labels:
             status["selector"] = labels
@@ -54,7 +57,7 @@ class Scaler:
 
     async def serve(self, request: Request, target: Target) -> Response:
         """GET, PUT and PATCH of a scale."""
-        live = self._store.get(target.resource, target.name, target.namespace)
+        live = clone(await self._versions.read(target.resource, target.name, target.namespace))
         if request.method == "GET":
             return respond(self._scale(target, live))
         if request.method == "PUT":
@@ -79,14 +82,5 @@ class Scaler:
             place = place.setdefault(field, {})
         place[last] = replicas
         manage = self._editor.manage(target, writer_of(request, target))
-        changed = self._store.update(target.resource, live, dry_run=dry_run(request), manage=manage)
+        changed = await self._versions.update(target.resource, live, dry_run=dry_run(request), manage=manage)
         return respond(self._scale(target, changed))
-
-
-def _selector(selector: JSON) -> str:
-    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
-    for rule in selector.get("matchExpressions") or []:
-        values = ",".join(rule.get("values") or ())
-        forms = {"Exists": rule["key"], "DoesNotExist": f"!{rule['key']}"}
-        parts.append(forms.get(rule["operator"], f"{rule['key']} {rule['operator'].lower()} ({values})"))
-    return ",".join(parts)

@@ -102,3 +102,13 @@ def matcher(resource: Resource, namespace: str | None, labels: str, fields: str)
         )
 
     return matches
+
+
+def selector_text(selector: JSON) -> str:
+    """A LabelSelector, as objects have it, in the grammar of query strings."""
+    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    for expression in selector.get("matchExpressions") or []:
+        key, values = expression["key"], ",".join(expression.get("values") or [])
+        forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}
+        parts.append(forms.get(expression["operator"], f"!{key}"))
+    return ",".join(parts)

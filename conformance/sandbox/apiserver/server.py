@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from conformance.sandbox.apiserver.access import Tokens
-from conformance.sandbox.apiserver.application import VERSION, Gate, Routes
+from conformance.sandbox.apiserver.application import VERSION, Routes
 from conformance.sandbox.apiserver.certificates import make_certificate, write_kubeconfig
+from conformance.sandbox.apiserver.errors import ApiError
 from conformance.sandbox.apiserver.faults import Fault, Faults
+from conformance.sandbox.apiserver.gate import Gate
 from conformance.sandbox.apiserver.handlers import Handlers
+from conformance.sandbox.apiserver.objects import uid_of
+from conformance.sandbox.apiserver.resources import SERVICE_ACCOUNTS
 from conformance.sandbox.apiserver.store import Store
 
 if TYPE_CHECKING:
@@ -66,7 +70,7 @@ class ApiServer:
 
     `directory` takes its certificate, key and kubeconfig (mode 0600). `port` 0 takes any free one. `pods` gives logs
     and addresses of pods, `resolve_service` an address behind a service; without them logs and proxies are answered
-    with 503. Authentication is by bearer token; whoever has one may do everything (RBAC objects are stored only).
+    with 503. Authentication is by bearer token, authorisation by RBAC; the administrator of the kubeconfig may do all.
     """
 
     def __init__(
@@ -85,7 +89,7 @@ class ApiServer:
         self._wanted_port = port
         self._pods = pods
         self._resolve_service = resolve_service
-        self._tokens = Tokens()
+        self._tokens = Tokens(self._account_exists)
         self._faults = Faults()
         self._url = ""
         self._server: _Server | None = None
@@ -108,8 +112,17 @@ class ApiServer:
         return VERSION["gitVersion"]
 
     def service_account_token(self, namespace: str, name: str) -> str:
-        """A token that stands for a service account, the same each time."""
-        return self._tokens.issue(namespace, name)
+        """A token that stands for a service account, the same each time, good until the account is deleted."""
+        return self._tokens.keep(namespace, name, self._account_uid(namespace, name))
+
+    def _account_uid(self, namespace: str, name: str) -> str:
+        try:
+            return uid_of(self.store.read(SERVICE_ACCOUNTS, name, namespace))
+        except ApiError:
+            return ""
+
+    def _account_exists(self, namespace: str, name: str, uid: str) -> bool:
+        return self._account_uid(namespace, name) == uid
 
     def fault(
         self,
@@ -139,7 +152,7 @@ class ApiServer:
             self._url = f"https://{_HOST}:{listener.getsockname()[1]}"
             write_kubeconfig(self.kubeconfig, self._url, certificate, self.token)
             self._handlers = Handlers(self.store, self._tokens, self._pods, self._resolve_service)
-            app = Gate(Routes(self._handlers).application(), self._tokens, self._faults)
+            app = Gate(Routes(self._handlers).application(), self._tokens, self._faults, self._handlers.authorizer)
             config = uvicorn.Config(
                 app,
                 http="httptools",

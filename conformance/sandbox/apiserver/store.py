@@ -21,12 +21,14 @@ from conformance.sandbox.apiserver.errors import (
     conflict,
     forbidden,
     invalid,
+    modified,
     not_found,
 )
 from conformance.sandbox.apiserver.garbage import GarbageCollector
 from conformance.sandbox.apiserver.objects import JSON, Objects, clone, name_of, namespace_of
 from conformance.sandbox.apiserver.registry import Registry
 from conformance.sandbox.apiserver.resources import NAMESPACES, Key, Resource
+from conformance.sandbox.apiserver.revisions import confined, content
 from conformance.sandbox.apiserver.selectors import matcher
 from conformance.sandbox.apiserver.watching import Change, Event, History, Watch, view_of
 
@@ -88,7 +90,15 @@ class Store:
 
     def read(self, resource: Resource, name: str, namespace: str = "") -> JSON:
         """The object itself, which must not be changed. Raises ApiError 404."""
-        return self.registry.strategy(resource).present(resource, self._stored(resource, name, namespace))
+        return self.registry.strategy(resource).present(resource, self.stored(resource, name, namespace))
+
+    def stored(self, resource: Resource, name: str, namespace: str = "") -> JSON:
+        """As `read`, but in the version that the object is kept in. Raises ApiError 404."""
+        place = (namespace if resource.namespaced else "", name)
+        try:
+            return self._objects[resource.key][place]
+        except KeyError:
+            raise not_found(resource, name) from None
 
     def list(self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = "") -> Objects:
         """Copies of the objects that match, by namespace and name. Raises ApiError 400 for a bad selector."""
@@ -100,9 +110,13 @@ class Store:
         """As `list`, but the objects themselves, which must not be changed."""
         present = self.registry.strategy(resource).present
         matches = matcher(resource, namespace, labels, fields)
-        stored = self._objects.get(resource.key, {})
-        shown = (present(resource, obj) for _, obj in sorted(stored.items(), key=lambda item: item[0]))
+        shown = (present(resource, obj) for obj in self.all_stored(resource))
         return [obj for obj in shown if matches(obj)]
+
+    def all_stored(self, resource: Resource) -> Objects:
+        """Every object of a resource, each in the version that it is kept in, by namespace and name."""
+        stored = self._objects.get(resource.key, {})
+        return [obj for _, obj in sorted(stored.items(), key=lambda item: item[0])]
 
     def watch(
         self,
@@ -113,23 +127,24 @@ class Store:
         labels: str = "",
         fields: str = "",
         copy: bool = True,
+        native: bool = False,
     ) -> Watch:
         """The changes after revision `since`, complete from this call on, without end until closed.
 
         With `since=None` the present objects come first, as ADDED. `copy=False` spares the copies for a reader that
-        promises not to change the objects. Raises ApiError 410 when `since` is older than the history kept.
+        promises not to change the objects; with `native` they come in the version that each is kept in. Raises
+        ApiError 410 when `since` is older than the history kept.
         """
         strategy = self.registry.strategy(resource)
         matches = matcher(resource, namespace, labels, fields)
 
         def present(obj: JSON) -> JSON:
-            shown = strategy.present(resource, obj)
+            shown = obj if native else strategy.present(resource, obj)
             return clone(shown) if copy else shown
 
         view = view_of(matches, present)
         if since is None:
-            found = self.select(resource, namespace, labels=labels, fields=fields)
-            backlog = [Event("ADDED", clone(obj) if copy else obj) for obj in found]
+            backlog = [Event("ADDED", present(obj)) for obj in self.all_stored(resource) if matches(obj)]
         else:
             missed = (view(change) for change in self._history.since(resource.key, since))
             backlog = [event for event in missed if event is not None]
@@ -154,6 +169,17 @@ class Store:
         Raises ApiError 400, 403 (namespace ends), 404 (no such namespace), 409 (name taken), 422.
         """
         strategy = self.registry.strategy(resource)
+        new = self.draft(resource, obj, namespace, dry_run=dry_run, manage=manage)
+        strategy.store(resource, new)
+        if not dry_run:
+            self.add(resource, new)
+        return clone(strategy.present(resource, new))
+
+    def draft(
+        self, resource: Resource, obj: JSON, namespace: str = "", *, dry_run: bool = False, manage: Manage | None = None
+    ) -> JSON:
+        """The first half of `create`: the object as it is to be stored, complete and valid, in the given version."""
+        strategy = self.registry.strategy(resource)
         new = clone(obj)
         identity.claim(resource, new, namespace)
         self._check_namespace(resource, new)
@@ -161,17 +187,18 @@ class Store:
         if "status" in resource.subresources:
             new.pop("status", None)
         self._prepare(resource, new, None)
-        if (namespace_of(new), name_of(new)) in self._objects.get(resource.key, {}):
-            raise already_exists(resource, name_of(new))
+        self._check_name(resource, new)
         if not dry_run:
             strategy.allocate(new, None)
         if manage is not None:
             manage(None, new)
         identity.tidy(new)
-        if not dry_run:
-            strategy.store(resource, new)
-            self._commit("ADDED", resource, new, None)
-        return clone(strategy.present(resource, new))
+        return new
+
+    def add(self, resource: Resource, new: JSON) -> None:
+        """The second half of `create`: store a draft, in the version in which it is to be kept. ApiError 409."""
+        self._check_name(resource, new)
+        self._commit("ADDED", resource, new, None)
 
     def update(
         self,
@@ -188,29 +215,43 @@ class Store:
         Raises ApiError 400, 404, 409 (stale resourceVersion, other uid), 422.
         """
         strategy = self.registry.strategy(resource)
+        stored = self.stored(resource, name_of(obj), namespace_of(obj))
+        old = strategy.present(resource, stored)
+        new = self.revise(resource, obj, old, subresource=subresource, manage=manage)
+        if new == old:
+            return clone(new)
+        strategy.store(resource, new)
+        if not dry_run:
+            self.replace(resource, new, stored)
+        return clone(strategy.present(resource, new))
+
+    def revise(
+        self, resource: Resource, obj: JSON, old: JSON, *, subresource: str = "", manage: Manage | None = None
+    ) -> JSON:
+        """The first half of `update`: what takes the place of `old`, complete and valid, both in the given version."""
         new = clone(obj)
         identity.claim(resource, new, namespace_of(obj))
-        stored = self._stored(resource, name_of(new), namespace_of(new))
-        old = strategy.present(resource, stored)
         identity.carry_over(resource, new, old)
-        new = _confined(resource, new, old, subresource)
+        new = confined(resource, new, old, subresource)
         self._prepare(resource, new, old)
-        strategy.allocate(new, old)
-        if _content(resource, new) != _content(resource, old) and "generation" in new["metadata"]:
+        self.registry.strategy(resource).allocate(new, old)
+        if content(resource, new) != content(resource, old) and "generation" in new["metadata"]:
             new["metadata"]["generation"] += 1
         if manage is not None:
             manage(old, new)
         identity.tidy(new)
-        if new == old or dry_run:
-            return clone(new)
-        shown = clone(new)
-        strategy.store(resource, new)
+        return new
+
+    def replace(self, resource: Resource, new: JSON, stored: JSON) -> None:
+        """The second half of `update`: put a revision, in the version in which it is to be kept, in the place of
+        `stored`. Raises ApiError 409 when something else is there by now.
+        """
+        if self.stored(resource, name_of(new), namespace_of(new)) is not stored:
+            raise modified(resource, name_of(new))
         if deletion.removable(resource, new):
             self._remove(resource, new)
         else:
             self._commit("MODIFIED", resource, new, stored)
-            shown["metadata"]["resourceVersion"] = new["metadata"]["resourceVersion"]
-        return shown
 
     def modify(
         self,
@@ -244,7 +285,7 @@ class Store:
         `revision` are preconditions. Returns the last state. Raises ApiError 404, 409.
         """
         strategy = self.registry.strategy(resource)
-        old = self._stored(resource, name, namespace)
+        old = self.stored(resource, name, namespace)
         for field, wanted in (("uid", uid), ("resourceVersion", revision)):
             if wanted and old["metadata"].get(field) != wanted:
                 title = "UID" if field == "uid" else "ResourceVersion"
@@ -266,17 +307,14 @@ class Store:
 
     # --- inside
 
-    def _stored(self, resource: Resource, name: str, namespace: str) -> JSON:
-        place = (namespace if resource.namespaced else "", name)
-        try:
-            return self._objects[resource.key][place]
-        except KeyError:
-            raise not_found(resource, name) from None
+    def _check_name(self, resource: Resource, obj: JSON) -> None:
+        if (namespace_of(obj), name_of(obj)) in self._objects.get(resource.key, {}):
+            raise already_exists(resource, name_of(obj))
 
     def _check_namespace(self, resource: Resource, obj: JSON) -> None:
         if not resource.namespaced:
             return
-        namespace = self._stored(NAMESPACES, namespace_of(obj), "")
+        namespace = self.stored(NAMESPACES, namespace_of(obj))
         if namespace["metadata"].get("deletionTimestamp"):
             name = namespace_of(obj)
             why = f"unable to create new content in namespace {name} because it is being terminated"
@@ -307,7 +345,8 @@ class Store:
         new["metadata"]["resourceVersion"] = str(self._revision)
         if type_ != "DELETED":
             self._objects.setdefault(resource.key, {})[namespace_of(new), name_of(new)] = new
-        change = Change(self._revision, type_, resource, new, old)
+        native = self.registry.strategy(resource).native(resource, new)
+        change = Change(self._revision, type_, native, new, old)
         self._history.append(change)
         self._unseen.append(change)
         self._settle()
@@ -327,34 +366,6 @@ class Store:
                         _LOG.exception("following %s of %s failed", change.type, change.resource.group_resource)
         finally:
             self._settling = False
-
-
-def _confined(resource: Resource, new: JSON, old: JSON, subresource: str) -> JSON:
-    """`new` with all that the (sub)resource does not cover as it was."""
-    if subresource == "status":
-        confined = clone(old)
-        _take(confined, new, "status")
-        for field in ("managedFields",):
-            _take(confined["metadata"], new["metadata"], field)
-        return confined
-    if "status" in resource.subresources:
-        _take(new, old, "status")
-    return new
-
-
-def _take(target: JSON, source: JSON, field: str) -> None:
-    if field in source:
-        target[field] = clone(source[field])
-    else:
-        target.pop(field, None)
-
-
-def _content(resource: Resource, obj: JSON) -> JSON:
-    """What counts as a new generation: all but metadata and, where it is a subresource, status."""
-    aside = {"metadata", "apiVersion", "kind"}
-    if not resource.custom or "status" in resource.subresources:
-        aside.add("status")
-    return {field: value for field, value in obj.items() if field not in aside}
 
 
 def _sequence() -> Callable[[], str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from conformance.sandbox.apiserver.errors import (
@@ -24,6 +25,7 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9](-?[a-z0-9]){0,14}")
 _DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
+_MOST_DATA = 1024 * 1024
 _LABEL_RULE = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "
     "with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
@@ -209,28 +211,42 @@ def _service_port(port: JSON, at: str, names: set[str], numbers: set[tuple[Any, 
 
 
 def config_map(obj: JSON, old: JSON | None) -> list[Cause]:
-    found: list[Cause] = []
-    for key, value in (obj.get("data") or {}).items():
+    data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
+    for key, value in data.items():
         if not isinstance(value, str):
             raise TypeError(f"data.{key} must be a string, found {value!r}: quote it")
-    for field in ("data", "binaryData"):
-        for key in obj.get(field) or {}:
+    found: list[Cause] = []
+    for field, entries in (("data", data), ("binaryData", binary)):
+        for key in entries:
             if not _DATA_KEY.fullmatch(key):
                 why = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
                 found.append(invalid_value(f"{field}[{key}]", key, why))
+    twice = "duplicate of key present in binaryData"
+    found += [invalid_value(f"data[{key}]", key, twice) for key in data if key in binary]
+    found += _size("[]", (*(value.encode() for value in data.values()), *_decoded(binary, "binaryData")))
     return found + _immutable(obj, old, ("data", "binaryData"))
 
 
 def secret(obj: JSON, old: JSON | None) -> list[Cause]:
-    for key, value in (obj.get("data") or {}).items():
-        try:
-            base64.b64decode(value, validate=True)
-        except (binascii.Error, TypeError, ValueError):
-            raise ValueError(f"data.{key} is not base64; put plain text under stringData") from None
-    found = _immutable(obj, old, ("data",))
+    found = _size("data", _decoded(obj.get("data") or {}, "data"))
+    found += _immutable(obj, old, ("data",))
     if old is not None and obj.get("type") != old.get("type"):
         found.append(invalid_value("type", obj.get("type"), "field is immutable"))
     return found
+
+
+def _decoded(entries: JSON, field: str) -> list[bytes]:
+    try:
+        return [base64.b64decode(value, validate=True) for value in entries.values()]
+    except (binascii.Error, TypeError, ValueError):
+        hint = "stringData" if field == "data" else "data"
+        raise ValueError(f"a value of {field} is not base64; plain text belongs under {hint}") from None
+
+
+def _size(field: str, contents: Iterable[bytes]) -> list[Cause]:
+    if sum(len(content) for content in contents) <= _MOST_DATA:
+        return []
+    return [Cause("FieldValueTooLong", field, f"Too long: may not be more than {_MOST_DATA} bytes")]
 
 
 def _immutable(obj: JSON, old: JSON | None, fields: tuple[str, ...]) -> list[Cause]:
@@ -259,9 +275,24 @@ def event(obj: JSON, old: JSON | None) -> list[Cause]:
     return []
 
 
-def role_binding(obj: JSON, old: JSON | None) -> list[Cause]:
-    if not (obj.get("roleRef") or {}).get("name"):
-        return [required("roleRef.name")]
-    if old is not None and old.get("roleRef") != obj["roleRef"]:
-        return [invalid_value("roleRef", obj["roleRef"], "cannot change roleRef")]
-    return []
+def api_service(obj: JSON, old: JSON | None) -> list[Cause]:
+    del old
+    spec, name = obj.get("spec") or {}, obj["metadata"]["name"]
+    found: list[Cause] = []
+    wanted = f"{spec.get('version', '')}.{spec.get('group', '')}"
+    if name != wanted:
+        found.append(invalid_value("metadata.name", name, f'must be `spec.version+"."+spec.group`: "{wanted}"'))
+    for field, most in (("groupPriorityMinimum", 20000), ("versionPriority", 1000)):
+        value = spec.get(field, 0)
+        if not isinstance(value, int) or not 1 <= value <= most:
+            found.append(invalid_value(f"spec.{field}", value, f"must be positive and less than {most}"))
+    service = spec.get("service")
+    if service is None and (spec.get("caBundle") or spec.get("insecureSkipTLSVerify")):
+        found.append(invalid_value("spec", "", "local APIServices may not have a caBundle or insecureSkipTLSVerify"))
+    if service is not None:
+        found += [required(f"spec.service.{field}") for field in ("namespace", "name") if not service.get(field)]
+        found += _port_number("spec.service.port", service.get("port"))
+    if spec.get("insecureSkipTLSVerify") and spec.get("caBundle"):
+        why = "may not be true if caBundle is present"
+        found.append(invalid_value("spec.insecureSkipTLSVerify", True, why))
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from conformance.sandbox.apiserver import ownership, patches, wire
@@ -17,10 +18,11 @@ from conformance.sandbox.apiserver.ownership import Writer
 from conformance.sandbox.apiserver.reading import flag
 from conformance.sandbox.apiserver.resources import NAMESPACES
 from conformance.sandbox.apiserver.shapes import BuiltinShape, SchemaShape, Shape
+from conformance.sandbox.apiserver.versions import TRIES
 from conformance.sandbox.apiserver.wire import respond
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from conformance.sandbox.apiserver.resources import Resource
     from conformance.sandbox.apiserver.store import Store
     from conformance.sandbox.apiserver.targets import Target
+    from conformance.sandbox.apiserver.versions import Versions
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -54,8 +57,9 @@ def writer_of(request: Request, target: Target, operation: str = "Update") -> Wr
 class Editor:
     """Carries out writes on the store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, versions: Versions) -> None:
         self._store = store
+        self._versions = versions
 
     def shape(self, resource: Resource) -> Shape:
         """How lists and maps of the resource merge."""
@@ -101,7 +105,7 @@ class Editor:
         obj = await wire.body(request)
         _check_type(target, obj)
         warnings = self.check_fields(request, target, obj)
-        created = self._store.create(
+        created = await self._versions.create(
             target.resource,
             obj,
             target.namespace,
@@ -119,10 +123,12 @@ class Editor:
         if target.subresource == "finalize":
             return self._finalize(obj, target)
         place(meta, target)
-        return self._update(request, target, obj, writer_of(request, target), warnings)
+        return await self._update(request, target, obj, writer_of(request, target), warnings)
 
-    def _update(self, request: Request, target: Target, obj: JSON, writer: Writer, warnings: list[str]) -> Response:
-        updated = self._store.update(
+    async def _update(
+        self, request: Request, target: Target, obj: JSON, writer: Writer, warnings: list[str]
+    ) -> Response:
+        updated = await self._versions.update(
             target.resource,
             obj,
             subresource=target.subresource,
@@ -153,12 +159,21 @@ class Editor:
         if form not in offered:
             raise unsupported_media_type(offered)
         patch = wire.parse(await request.body(), as_yaml=form == APPLY_PATCH)
-        if form == APPLY_PATCH:
-            return self._apply(request, target, patch)
+        for left in range(TRIES, 0, -1):
+            try:
+                if form == APPLY_PATCH:
+                    return await self._apply(request, target, patch)
+                return await self._patch(request, target, form, patch)
+            except _OvertakenError as overtaken:
+                if left == 1:
+                    raise overtaken.error from overtaken
+        raise AssertionError  # not reached
+
+    async def _patch(self, request: Request, target: Target, form: str, patch: Any) -> Response:
         if flag(request, "force"):
             raise ApiError(422, "Invalid", 'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: '
                                            "may not be specified for non-apply patch")  # fmt: skip
-        live = self._store.read(target.resource, target.name, target.namespace)
+        live = await self._versions.read(target.resource, target.name, target.namespace)
         patched = self.patched(form, live, patch, self.shape(target.resource))
         for field, was, now in (
             ("name", name_of(live), name_of(patched)),
@@ -167,7 +182,8 @@ class Editor:
             if was != now:
                 raise bad_request(f"the {field} of the object ({now}) does not match the {field} on the URL ({was})")
         warnings = self.check_fields(request, target, patched)
-        return self._update(request, target, patched, writer_of(request, target), warnings)
+        with _overtaken(live, patched):
+            return await self._update(request, target, patched, writer_of(request, target), warnings)
 
     @staticmethod
     def patched(form: str, live: JSON, patch: Any, shape: Shape) -> JSON:
@@ -178,11 +194,11 @@ class Editor:
             return patches.merge_patch(live, patch)
         return patches.strategic(live, patch, shape)
 
-    def _apply(self, request: Request, target: Target, patch: Any) -> Response:
+    async def _apply(self, request: Request, target: Target, patch: Any) -> Response:
         resource = target.resource
-        config = applicable(patch, target, manager=request.query_params.get("fieldManager", ""))
+        config = applicable(clone(patch), target, manager=request.query_params.get("fieldManager", ""))
         warnings = self.check_fields(request, target, config)
-        live = self._find(target)
+        live = await self._find(target)
         merged = ownership.apply(
             live,
             self._known(target, config),
@@ -192,7 +208,10 @@ class Editor:
             status="status" in resource.subresources,
         )
         if live is not None:
-            updated = self._store.update(resource, merged, subresource=target.subresource, dry_run=dry_run(request))
+            with _overtaken(live, merged):
+                updated = await self._versions.update(
+                    resource, merged, subresource=target.subresource, dry_run=dry_run(request)
+                )
             return self._answer(request, updated, 200, warnings)
         if config["metadata"].get("uid") or target.subresource:
             raise not_found(resource, target.name)
@@ -202,12 +221,12 @@ class Editor:
             del old
             new["metadata"]["managedFields"] = fields
 
-        created = self._store.create(resource, merged, target.namespace, dry_run=dry_run(request), manage=own)
+        created = await self._versions.create(resource, merged, target.namespace, dry_run=dry_run(request), manage=own)
         return self._answer(request, created, 201, warnings)
 
-    def _find(self, target: Target) -> JSON | None:
+    async def _find(self, target: Target) -> JSON | None:
         try:
-            return self._store.read(target.resource, target.name, target.namespace)
+            return await self._versions.read(target.resource, target.name, target.namespace)
         except ApiError as error:
             if error.reason != "NotFound":
                 raise
@@ -220,6 +239,26 @@ class Editor:
             config = clone(config)
             strategy.prune(target.resource, config)
         return config
+
+
+class _OvertakenError(Exception):
+    """A change that names no revision was based on one that is no longer the latest: it can be made anew."""
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@contextmanager
+def _overtaken(live: JSON, changed: JSON) -> Iterator[None]:
+    """Tell a conflict of the server's own making, while a webhook converted, from one that the client asked about."""
+    try:
+        yield
+    except ApiError as error:
+        same = live["metadata"]["resourceVersion"] == changed["metadata"].get("resourceVersion")
+        if error.reason == "Conflict" and same:
+            raise _OvertakenError(error) from error
+        raise
 
 
 def _check_type(target: Target, obj: JSON) -> None:

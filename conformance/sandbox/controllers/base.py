@@ -139,13 +139,3 @@ def controlled_by(owner: JSON) -> JSON:
         "controller": True,
         "blockOwnerDeletion": True,
     }
-
-
-def selector_text(selector: JSON) -> str:
-    """A LabelSelector in the grammar of query strings."""
-    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
-    for expression in selector.get("matchExpressions") or []:
-        key, values = expression["key"], ",".join(expression.get("values") or [])
-        forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}
-        parts.append(forms.get(expression["operator"], f"!{key}"))
-    return ",".join(parts)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from conformance.sandbox.apiserver.errors import ApiError
 from conformance.sandbox.apiserver.objects import JSON, clone, name_of, namespace_of, now, parse_time, uid_of
 from conformance.sandbox.apiserver.resources import DEPLOYMENTS, REPLICA_SETS
+from conformance.sandbox.apiserver.selectors import selector_text
 from conformance.sandbox.controllers.base import (
     Controller,
     Key,
@@ -19,7 +20,6 @@ from conformance.sandbox.controllers.base import (
     controller_of,
     own_key,
     owner_key,
-    selector_text,
 )
 from conformance.sandbox.controllers.rollout import Counts, conditions, next_sizes
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from conformance.sandbox.apiserver.errors import ApiError
 from conformance.sandbox.apiserver.objects import JSON, labels_of, name_of, namespace_of, uid_of
 from conformance.sandbox.apiserver.resources import PODS, REPLICA_SETS
+from conformance.sandbox.apiserver.selectors import selector_text
 from conformance.sandbox.controllers.base import (
     Controller,
     Key,
@@ -15,7 +16,6 @@ from conformance.sandbox.controllers.base import (
     controller_of,
     own_key,
     owner_key,
-    selector_text,
 )
 from conformance.sandbox.controllers.pods import available_in, is_active, is_ready
 

@@ -121,4 +121,5 @@ class Values:
             if reference.get("optional"):
                 return None
             raise ConfigurationError(error.message) from error
-        return {key: value.decode(errors="replace") for key, value in decoded(found).items()}
+        text = found if kind == "secret" else {**found, "binaryData": None}  # what is binary is no variable
+        return {key: value.decode(errors="replace") for key, value in decoded(text).items()}
