@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from conformance import mesh, smi
+from conformance import dialect, mesh, smi
+from conformance.dialect import DialectError
 from conformance.requirement import Level
 
 DEFAULT_REPORT_DIR: Final = Path("conformance-report")
@@ -66,8 +67,9 @@ def add_options(add: Callable[..., Any]) -> None:
         help="requirement to check, such as SPLIT-003 or 'SPLIT-00*'; repeatable or a comma list (default: all)")
     add("--level", action="append", metavar="LEVEL", dest="conformance_level",
         help="only requirements of these levels: " + ", ".join(level.value for level in Level))
-    add("--smi", metavar="VERSION", dest="conformance_smi",
-        help=f"SMI version that the sandbox serves: {', '.join(smi.GENERATIONS)} (default: {smi.GENERATIONS[0]})")
+    add("--smi", metavar="NAME", dest="conformance_smi",
+        help="what the sandbox serves: a version of SMI or what a mesh ships, one of "
+             f"{', '.join(dialect.names())} (default: {smi.GENERATIONS[0]})")
     add("--mutant", metavar="NAME", dest="conformance_mutant",
         help="break the sandbox's reference mesh in this way; `mesh-conformance selftest --list` names them")
     add("--dry-run", action="store_true", dest="conformance_dry_run",
@@ -83,9 +85,11 @@ def settings(values: Mapping[str, Any]) -> Settings:
     meshes = _items(values.get("conformance_mesh")) or (DEFAULT_MESH,)
     for name in meshes:
         mesh.load(name)
-    generation = values.get("conformance_smi") or smi.GENERATIONS[0]
-    if generation not in smi.GENERATIONS:
-        raise OptionError(f"--smi {generation}: there is no such version; use one of {', '.join(smi.GENERATIONS)}")
+    served = values.get("conformance_smi") or smi.GENERATIONS[0]
+    try:
+        dialect.load(served)
+    except DialectError as error:
+        raise OptionError(f"--smi {served}: {error}") from None
     for level in _items(values.get("conformance_level")):
         Level.parse(level)
     report_dir = values.get("conformance_report_dir") or str(DEFAULT_REPORT_DIR)
@@ -95,7 +99,7 @@ def settings(values: Mapping[str, Any]) -> Settings:
         kubeconfig=Path(values["conformance_kubeconfig"]) if values.get("conformance_kubeconfig") else None,
         patterns=_items(values.get("conformance_requirement")),
         levels=_items(values.get("conformance_level")),
-        smi=generation,
+        smi=served,
         mutant=values.get("conformance_mutant") or "",
         dry_run=bool(values.get("conformance_dry_run")),
         keep=bool(values.get("conformance_keep")),

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from conformance import dialect as dialects
 from conformance import mesh as meshes
-from conformance import smi
 from conformance.cluster import Cluster, Object
-from conformance.mesh import Mesh
+from conformance.dialect import Dialect
+from conformance.mesh import ControlPlane, Mesh
 from conformance.options import Settings, default_kubeconfig
 from conformance.waiting import NotConverged, NotYet, Progress, eventually
 
@@ -42,12 +43,23 @@ def open_place(settings: Settings, progress: Progress | None = None) -> Iterator
 def _sandbox(settings: Settings, progress: Progress | None) -> Iterator[Cluster]:
     # Not at the top: a run on a named cluster needs none of the sandbox's machinery.
     from conformance.sandbox import Sandbox  # noqa: PLC0415
+    from conformance.sandbox.conversion.install import WORKLOAD, Webhook  # noqa: PLC0415
+    from conformance.sandbox.mutants import find  # noqa: PLC0415
 
     check_sandbox(settings)
-    with Sandbox(crds=smi.custom_resource_definitions(settings.smi)) as sandbox:
+    dialect = dialects.load(settings.smi)
+    webhook = Webhook.create() if dialect.webhook else None
+    definitions = webhook.called_by(dialect.definitions()) if webhook else dialect.definitions()
+    if settings.mutant:
+        definitions = find(settings.mutant).definitions(definitions)
+    with Sandbox(crds=definitions) as sandbox:
         cluster = Cluster.from_kubeconfig(sandbox.kubeconfig)
         try:
-            install(cluster, meshes.load(settings.meshes[0]), settings.mutant, progress)
+            for obj in webhook.objects() if webhook else ():
+                cluster.apply(_told(obj, ["--mutant", settings.mutant] if settings.mutant else []))
+            install(cluster, meshes.load(settings.meshes[0]), settings.mutant, progress, dialect=dialect)
+            if webhook:
+                _await(cluster, (WORKLOAD,), "the conversion webhook", progress)
             yield cluster
             if settings.keep:
                 _stay(cluster)
@@ -65,6 +77,12 @@ def check_sandbox(settings: Settings) -> None:
         find(settings.mutant)
 
 
+def mesh_in(settings: Settings, name: str) -> Mesh:
+    """Return a mesh as it is in that place: the sandbox's claims what is served there. Raises MeshError."""
+    found = meshes.load(name)
+    return dialects.load(settings.smi).spoken_by(found) if settings.sandbox else found
+
+
 def _stay(cluster: Cluster) -> None:
     """Keep the sandbox until Ctrl-C. Past pytest's capture, because a person has to read it."""
     print(f"\nthe sandbox is kept until Ctrl-C: export KUBECONFIG={cluster.source}", file=sys.__stderr__, flush=True)
@@ -72,13 +90,25 @@ def _stay(cluster: Cluster) -> None:
         threading.Event().wait()
 
 
-def install(cluster: Cluster, mesh: Mesh, mutant: str = "", progress: Progress | None = None) -> None:
-    """Apply a mesh's manifests and wait until its control plane is available. Raises MeshError, ClusterError."""
-    for obj in mesh.install_objects():
-        cluster.apply(_mutated(obj, mutant) if mutant else obj)
+def install(
+    cluster: Cluster, mesh: Mesh, mutant: str = "", progress: Progress | None = None, *,
+    dialect: Dialect | None = None,
+) -> None:
+    """Apply a mesh's manifests and wait until its control plane is available. Raises MeshError, ClusterError.
 
+    `dialect` says which optional parts of the reference mesh are installed, and how it is set up.
+    """
+    for obj in _objects(mesh, mutant, dialect):
+        cluster.apply(obj)
+    _await(cluster, mesh.control_plane, f"the control plane of {mesh.title}", progress)
+
+
+def _await(
+    cluster: Cluster, workloads: tuple[ControlPlane, ...], what: str, progress: Progress | None,
+) -> None:
+    """Wait until workloads are available. Raises MeshError, ClusterError."""
     def available() -> None:
-        for workload in mesh.control_plane:
+        for workload in workloads:
             found = cluster.get("apps/v1", workload.kind, workload.name, workload.namespace)
             status = found.get("status", {})
             if status.get("observedGeneration") != found["metadata"].get("generation"):
@@ -90,16 +120,30 @@ def install(cluster: Cluster, mesh: Mesh, mutant: str = "", progress: Progress |
                 raise NotYet(f"{workload.name}: the pods of an earlier version are still there")
 
     try:
-        eventually(available, what=f"the control plane of {mesh.title}", within=AVAILABLE_WITHIN, consecutive=1,
-                   longest=0.1, progress=progress)
+        eventually(available, what=what, within=AVAILABLE_WITHIN, consecutive=1, longest=0.1, progress=progress)
     except NotConverged as error:
         raise meshes.MeshError(str(error)) from error
 
 
-def _mutated(obj: Object, mutant: str) -> Object:
-    if obj["kind"] != "Deployment":
+def _objects(mesh: Mesh, mutant: str, dialect: Dialect | None) -> list[Object]:
+    objects = mesh.install_objects()
+    arguments: list[str] = []
+    if mutant:
+        from conformance.sandbox.mutants import find  # noqa: PLC0415 - only a mutant needs them
+
+        objects = find(mutant).manifests(objects)
+        arguments += ["--mutant", mutant]
+    if dialect is not None:
+        objects = [obj for obj in objects if dialect.metrics or obj["kind"] != "APIService"]
+        arguments += ["--access", dialect.access] if dialect.access != "deny" else []
+    return [_told(obj, arguments) for obj in objects]
+
+
+def _told(obj: Object, arguments: list[str]) -> Object:
+    """Return an object with further arguments for its program, where it is a control plane's."""
+    if obj["kind"] != "Deployment" or not arguments:
         return obj
     changed = copy.deepcopy(obj)
     container = changed["spec"]["template"]["spec"]["containers"][0]
-    container["args"] = [*container.get("args", []), "--mutant", mutant]
+    container["args"] = [*container.get("args", []), *arguments]
     return changed

@@ -38,7 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[SETTINGS] = options.settings(vars(config.option))
     except (OptionError, SelectionError, meshes.MeshError) as error:
         raise pytest.UsageError(str(error)) from None
-    config.pluginmanager.import_plugin(f"{paths.fixtures_module()}.provision")
+    for name in ("provision", "definitions", "metrics"):
+        config.pluginmanager.import_plugin(f"{paths.fixtures_module()}.{name}")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Reporting(config, config.stash[SETTINGS]), "mesh-conformance-reporting")
 
@@ -72,7 +73,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     from conformance.preflight import preview  # noqa: PLC0415 - needs a cluster, which other runs open later
 
-    rows = tuple(dict.fromkeys(row for item in session.items if (row := _row(item))))
+    rows = {row: tuple(getattr(item, "fixturenames", ())) for item in session.items if (row := _row(item))}
     _say(session.config, preview(settings, rows))
     return True
 

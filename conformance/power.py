@@ -42,8 +42,8 @@ def power_of(planned: Planned) -> Power:
             return _of_weights(expectation, size)
         case Spread():
             endpoints = {endpoint for service in expectation.services for endpoint in service.endpoints(planned.port)}
-            return Power(f"each of {len(endpoints)} endpoints answers", size, _left_out(len(endpoints), size),
-                         f"one that is left out, or {leak:.1%} answered by others", 1 - MISSED)
+            return Power(f"each of {len(endpoints)} endpoints answers", size,
+                         _left_out(len(endpoints), size, expectation.rarest), f"one that is left out, or {leak:.1%} answered by others", 1 - MISSED)
         case Allowed():
             return Power("all allowed", size, 0.0, f"{leak:.1%} denied", 1 - MISSED)
         case Denied():
@@ -53,9 +53,9 @@ def power_of(planned: Planned) -> Power:
     raise TypeError(f"the false-alarm rate of {type(expectation).__name__} is not known; say it in {__name__}")
 
 
-def _left_out(endpoints: int, size: int) -> float:
-    """Bound the probability that a fair draw leaves any of these endpoints out."""
-    return endpoints * (1 - 1 / endpoints) ** size if endpoints > 1 else 0.0
+def _left_out(endpoints: int, size: int, rarest: float) -> float:
+    """Bound the probability that a right draw leaves any of these endpoints out, each with this share at least."""
+    return endpoints * (1 - min(1 / endpoints, rarest)) ** size if endpoints > 1 else 0.0
 
 
 def _of_weights(expectation: Weights, size: int) -> Power:

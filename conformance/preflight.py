@@ -3,55 +3,100 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from tabulate import tabulate
 
-from conformance import mesh as meshes
 from conformance import smi
 from conformance.cluster import Cluster, ClusterError
+from conformance.mesh import Mesh
 from conformance.options import Settings
-from conformance.place import open_place
+from conformance.outcome import Outcome
+from conformance.place import mesh_in, open_place
 from conformance.report.model import Component, MeshUnderTest
 from conformance.requirement import Requirement
 from conformance.run import Surroundings
-from conformance.smi import ServedApis
+from conformance.smi import ACCESS, SPECS, SPLIT, ServedApis
 from conformance.topology import Topology
 
+_SUBJECTS: Final[Mapping[str, str]] = {
+    "SPLIT": "TrafficSplit", "TARGET": "TrafficTarget", "HRG": "HTTPRouteGroup", "TCP": "TCPRoute", "UDP": "UDPRoute",
+}
+"""The kind that the requirements of an id's group are about."""
 
-def look_around(cluster: Cluster, topology: Topology, apis: ServedApis) -> Surroundings:
-    """Read the versions of everything that a record's header names."""
+_MAKERS: Final[Mapping[str, tuple[str, str]]] = {
+    "split": (SPLIT, "TrafficSplit"), "target": (ACCESS, "TrafficTarget"), "routes": (SPECS, "HTTPRouteGroup"),
+    "rules": (SPECS, "HTTPRouteGroup"),
+}
+"""The fixtures that make objects, with group and kind: what a check cannot do without."""
+
+
+def look_around(cluster: Cluster, topology: Topology, apis: ServedApis, policy: str = "") -> Surroundings:
+    """Read the versions of everything that a record's header names. `policy` is what was found of its mode."""
     mesh = topology.mesh
     version = mesh.version(cluster) or "unknown"
-    return Surroundings(cluster.version(), (MeshUnderTest(mesh.name, version, _proxy(topology)),), apis)
+    return Surroundings(cluster.version(), (MeshUnderTest(mesh.name, version, _proxy(topology), policy),), apis)
 
 
-def preview(settings: Settings, rows: Sequence[Requirement]) -> str:
-    """Say what would run and what not, and why. Raises what opening the cluster raises."""
+def preview(settings: Settings, rows: Mapping[Requirement, Iterable[str]]) -> str:
+    """Say what would run and what not, and why. `rows` has the fixtures that the check of each requirement uses.
+
+    Raises what opening the cluster raises.
+    """
     with open_place(settings) as cluster:
-        apis = smi.served_apis(cluster)
-        found = [meshes.load(name) for name in settings.meshes]
+        served = smi.served_apis(cluster)
+        found = [mesh_in(settings, name) for name in settings.meshes]
         installed = {mesh.name: mesh.version(cluster) for mesh in found}
+        apis = {mesh.name: smi.served_apis(cluster, mesh.claims) for mesh in found}
         table = [
-            (row.id, row.level.value, mesh.name, _prospect(row, mesh, installed[mesh.name], apis))
-            for mesh in found for row in rows
+            (row.id, row.level.value, mesh.name, _prospect(row, fixtures, mesh, installed[mesh.name], apis[mesh.name]))
+            for mesh in found for row, fixtures in rows.items()
         ]
         lines = [f"Kubernetes {cluster.version()}"]
-        lines += [f"{group}: serves {', '.join(versions)}" for group, versions in apis.served.items()]
+        lines += [f"{group}: serves {', '.join(versions)}" for group, versions in served.served.items()]
         lines += [f"{name}: {version or 'not installed'}" for name, version in installed.items()]
     return "\n".join([*lines, "", tabulate(table, ("requirement", "level", "mesh", "would"), tablefmt="simple")])
 
 
-def _prospect(row: Requirement, mesh: meshes.Mesh, installed: str | None, apis: ServedApis) -> str:
+def obstacle(
+    row: Requirement, fixtures: Iterable[str], mesh: Mesh, apis: ServedApis,
+) -> tuple[Outcome, str] | None:
+    """Return why a mesh cannot be held to a requirement, or None. `fixtures` are those that the check uses."""
     version = apis.version(row.api)
+    if version is None:
+        unknown = apis.unknown(row.api)
+        found = f"serves only {', '.join(unknown)}, which no release of SMI has" if unknown else "does not serve it"
+        return Outcome.UNSUPPORTED, f"{row.api}: the cluster {found}"
+    if not mesh.claims(row.api, version):
+        return Outcome.UNSUPPORTED, f"{mesh.title} does not claim {row.api}/{version}"
+    if not row.applies_to(version):
+        return Outcome.NOT_APPLICABLE, f"{row.api}/{version} has no such requirement"
+    for group, kind in _needs(row, fixtures):
+        served = apis.version(group, kind)
+        if served is None:
+            return Outcome.UNSUPPORTED, f"the cluster serves {kind} in no version of {group} that SMI has released"
+        if not mesh.claims(group, served):
+            return Outcome.UNSUPPORTED, f"the check needs a {kind}, and {mesh.title} does not claim {group}/{served}"
+    return None
+
+
+def _needs(row: Requirement, fixtures: Iterable[str]) -> list[tuple[str, str]]:
+    subject = _SUBJECTS.get(row.group)
+    needs = [(row.api, subject)] if subject else []
+    # A rule on TCP or UDP needs that kind of route alone.
+    used = [name for name in fixtures if name in _MAKERS and not (name == "rules" and row.group in ("TCP", "UDP"))]
+    return needs + [_MAKERS[name] for name in used]
+
+
+def _prospect(
+    row: Requirement, fixtures: Iterable[str], mesh: Mesh, installed: str | None, apis: ServedApis,
+) -> str:
     if installed is None:
         return "end in an error: the mesh is not installed"
-    if version is None:
-        return f"be unsupported: {row.api} is not served"
-    if not mesh.claims(row.api, version):
-        return f"be unsupported: the mesh does not claim {row.api}/{version}"
-    if not row.applies_to(version):
-        return f"be not-applicable: {version} has no such requirement"
+    found = obstacle(row, fixtures, mesh, apis)
+    if found is not None:
+        return f"be {found[0]}: {found[1]}"
     return "be judged" if row.judged else "be observed"
 
 

@@ -11,6 +11,7 @@ from conformance import cli, paths
 from conformance.options import Settings
 from conformance.outcome import ExitCode
 from conformance.requirement import catalogue, to_markdown
+from conformance.sandbox.mutants import MUTANTS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -22,8 +23,22 @@ def test_the_catalogue_is_current():
     )
 
 
-def test_every_row_of_traffic_split_has_its_function():
-    assert [row.id for row in catalogue(paths.suites())] == [f"SPLIT-{number:03}" for number in range(1, 34)]
+ROWS = {"SPLIT": 33, "TARGET": 24, "HRG": 16, "TCP": 3, "UDP": 3, "METRIC": 16, "CRD": 10, "CONV": 1, "GEN": 6}
+"""How many rows each section of the specification has."""
+
+
+def test_every_row_of_the_specification_has_its_function():
+    wanted = {f"{group}-{number:03}" for group, rows in ROWS.items() for number in range(1, rows + 1)}
+    assert {row.id for row in catalogue(paths.suites())} == wanted
+
+
+def test_the_kill_matrix_is_that_of_the_mutants_and_requirements_there_are():
+    written = (ROOT / "docs" / "kill-matrix.md").read_text()
+    rows = dict(re.findall(r"^\| `([a-z0-9-]+)` \|.*\| (.+?) \|$", written, re.MULTILINE))
+    again = "run `mesh-conformance selftest --markdown docs/kill-matrix.md`"
+    assert rows == dict.fromkeys(MUTANTS, "killed"), again
+    judged = [row.id for row in catalogue(paths.suites()) if row.judged]
+    assert re.findall(r"^\| ([A-Z]+-\d+) \| `", written, re.MULTILINE) == judged, again
 
 
 def test_readme_names_each_exit_code_as_it_is():

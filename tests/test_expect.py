@@ -126,3 +126,12 @@ def test_allowed_means_all_of_them():
     Allowed(STABLE).judge(tally(v1=40))
     with pytest.raises(Nonconformance, match="1 requests failed"):
         Allowed(STABLE).judge(tally(v1=39, failures={"HTTP 403": 1}))
+
+
+def test_a_small_share_has_to_show_in_a_sample_that_is_large_enough_and_not_while_waiting():
+    rare = Spread(STABLE, CANARY, rarest=1 / 250)
+    assert rare.size == 3447
+    rare.plausible(tally(v1=60))
+    rare.judge(tally(v1=3440, v2=7))
+    with pytest.raises(Nonconformance, match="no answer from v2"):
+        rare.judge(tally(v1=3447))

@@ -1,6 +1,6 @@
 """Each mutant against its own requirement, and the unmutated mesh against all, as `mesh-conformance run` judges them.
 
-The whole matrix, every mutant against every requirement, is `mesh-conformance selftest`.
+The whole matrix, every mutant against all requirements of its API group, is `mesh-conformance selftest`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from conformance.selftest import judge
 
 
 @pytest.fixture(scope="module")
-def kills():
-    """All runs, two at a time: a run waits more than it computes."""
+def kills(tmp_path_factory):
+    """All runs, two at a time: a run waits more than it computes. They share what Python compiled."""
     pool = ThreadPoolExecutor(2)
-    futures = {mutant.name: pool.submit(judge, mutant, [mutant.kills]) for mutant in MUTANTS.values()}
-    futures["(unmutated)"] = pool.submit(judge, None, [row.id for row in catalogue(paths.suites()) if row.judged])
+    compiled = str(tmp_path_factory.mktemp("compiled"))
+    judged = [row.id for row in catalogue(paths.suites()) if row.judged]
+    futures = {"(unmutated)": pool.submit(judge, None, judged, compiled)}
+    futures |= {mutant.name: pool.submit(judge, mutant, [mutant.kills], compiled) for mutant in MUTANTS.values()}
     yield futures
     pool.shutdown(cancel_futures=True)
 

@@ -167,7 +167,7 @@ def test_selection_is_by_id_glob_and_level(run):
     (["--requirement", "DEMO-001", "--level", "O"], ExitCode.NOTHING, "no requirement has one of these"),
     (["--level", "X"], ExitCode.USAGE, "no requirement level"),
     (["--mesh", "referense"], ExitCode.USAGE, "Did you mean 'reference'"),
-    (["--smi", "v9"], ExitCode.USAGE, "no such version"),
+    (["--smi", "v9"], ExitCode.USAGE, "no SMI version or dialect"),
     (["--context", "x", "--mutant", "y"], ExitCode.USAGE, "for the sandbox"),
     (["--kubeconfig", "/nowhere"], ExitCode.USAGE, "No such file"),
     (["--report-dir", "/dev/null/x"], ExitCode.ERROR, "--report-dir"),

@@ -5,7 +5,7 @@ Source: the Service Mesh Interface specification v0.6.0, README ("Latest stable"
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -79,20 +79,25 @@ class ServedApis:
         return not kind or known is None or kind in known
 
 
-def served_apis(cluster: Cluster) -> ServedApis:
+def served_apis(cluster: Cluster, claims: Callable[[str, str], bool] | None = None) -> ServedApis:
     """Ask a cluster which SMI APIs it serves, and in which shape it takes the headers of a match.
 
-    The CRDs of the SMI project declare `headers` as a list of maps, the specification's text as a map
-    (smi-spec#233), so the served schema decides.
+    With `claims`, of group and version, a group of which a mesh claims some versions counts as serving only those:
+    another mesh may have brought newer ones. The CRDs of the SMI project declare `headers` as a list of maps, the
+    specification's text as a map (smi-spec#233), so the served schema decides.
     """
     served = {group: cluster.served(group) for group in (*RESOURCES, METRICS, DEFINITIONS)}
     served[METRICS] = served[METRICS] or _registered(cluster)
-    served = {group: versions for group, versions in served.items() if versions}
+    served = {group: _claimed(group, versions, claims) for group, versions in served.items() if versions}
     kinds = {
         f"{group}/{version}": cluster.kinds(group, version) for group in RESOURCES for version in served.get(group, ())
     }
     apis = ServedApis(served, kinds=kinds)
     return ServedApis(served, _header_shape(cluster, apis.version(SPECS, "HTTPRouteGroup")), kinds)
+
+
+def _claimed(group: str, versions: tuple[str, ...], claims: Callable[[str, str], bool] | None) -> tuple[str, ...]:
+    return tuple(version for version in versions if claims is not None and claims(group, version)) or versions
 
 
 def _registered(cluster: Cluster) -> tuple[str, ...]:

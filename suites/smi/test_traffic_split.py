@@ -62,11 +62,14 @@ def test_weights_are_relative(service, split, client):
 
 @requirement("SPLIT-005", level="M", versions=EVERY, api=SPLIT, spec="Specification: whole numbers")
 def test_weights_are_whole_numbers(service, split, client):
-    """Whole numbers of any size are weights: 5, 2 and 1 divide the traffic over three backends."""
+    """Whole numbers of any size are weights: 5, 2 and 1 divide over three backends, and 1 of 250 is not nothing."""
     root, weights = service("root", "v1"), {service("a", "v1"): 5, service("b", "v2"): 2, service("c", "v3"): 1}
     client.control(root)
-    split(root, weights)
+    rollout = split(root, weights)
     client.sees(root, Weights(weights))
+    most, least, _ = weights
+    rollout.change({least: 1, most: 249})
+    client.sees(root, Spread(most, least, rarest=1 / 250))
 
 
 @requirement("SPLIT-006", level="B", versions=EVERY, api=SPLIT, spec="Workflow: weight 0")
@@ -233,7 +236,10 @@ def test_misconfiguration_may_be_refused(service, split, observe):
 
 @requirement("SPLIT-022", level="B", versions=EVERY, api=SPLIT, spec="Specification: not hierarchical")
 def test_splits_are_not_hierarchical(service, split, client):
-    """A backend's own split is not applied to traffic that reaches it through another split."""
+    """A backend's own split is not applied to traffic that reaches it through another split.
+
+    Neither is it where the two form a circle.
+    """
     root, stable, middle, leaf = (
         service(name, at) for name, at in (("root", "v1"), ("stable", "v1"), ("middle", "v2"), ("leaf", "v3"))
     )
@@ -241,6 +247,11 @@ def test_splits_are_not_hierarchical(service, split, client):
     client.sees(middle, Only(leaf, stable), requests=50)
     split(root, {stable: 1, middle: 1})
     client.sees(root, Only(stable, middle))
+    left, right = service("left", "v2"), service("right", "v3")
+    split(left, {right: 1})
+    split(right, {left: 1})
+    for one, other in ((left, right), (right, left)):
+        client.sees(one, Only(other), requests=100)
 
 
 @requirement("SPLIT-023", level="N", versions=EVERY, api=SPLIT, spec="Specification: self-reference")

@@ -26,7 +26,8 @@ from conformance.sandbox.reference.translate import Translation
 Permissions = tuple[Permission, ...]
 _ANYTHING: Final = (Permission(),)
 _POLICY_LABEL: Final = ("reference-mesh/policy", "ignored")
-_ACCESS: Final = tuple(f"TARGET-{number:03}" for number in range(1, 20))
+_ACCESS: Final = tuple(f"TARGET-{number:03}" for number in range(1, 20) if number not in (12, 14))
+"""The judged requirements of TrafficTarget."""
 
 
 class OpenUntilNamed(Translation):

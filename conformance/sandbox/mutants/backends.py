@@ -80,6 +80,27 @@ class NestedResolved(Translation):
         return resolved
 
 
+class CircleRefused(Translation):
+    """Refuses all traffic of a root whose backend is the root of a split that leads back (traefik/mesh#619)."""
+
+    def rules(self, client: Pod, service: Service, port: ServicePort) -> tuple[Rule, ...]:
+        split = self.split_of(service)
+        names = [backend.service for backend in split.backends] if split else []
+        behind = (self.splits_on((service.namespace, name)) for name in names if name != service.name)
+        if any(backend.service == service.name for splits in behind for one in splits for backend in one.backends):
+            return (Rule(()),)
+        return super().rules(client, service, port)
+
+
+class SplitsOfOneRootRefused(Translation):
+    """Refuses all traffic of a root that has more than one split (traefik/mesh#635)."""
+
+    def rules(self, client: Pod, service: Service, port: ServicePort) -> tuple[Rule, ...]:
+        if len(self.splits_on(service.key)) > 1:
+            return (Rule(()),)
+        return super().rules(client, service, port)
+
+
 class DirectCallsSplit(Translation):
     """Splits calls that name a backend, as if they named the root, where every backend has a share."""
 

@@ -41,6 +41,18 @@ class CoarseWeights(Translation):
         return [max(weight, Fraction(10)) if weight else weight for weight in super().weights(split, root)]
 
 
+class PercentWeights(Translation):
+    """Rounds to whole percents, and gives the last backend what remains, as Istio's SMI adapter does."""
+
+    def weights(self, split: Split, root: Service) -> list[Fraction]:
+        weights = super().weights(split, root)
+        total = sum(weights)
+        if not total:
+            return weights
+        percents = [Fraction(round(weight * 100 / total)) for weight in weights[:-1]]
+        return [*percents, max(_HUNDRED - sum(percents), Fraction(0))]
+
+
 class ZeroIsOne(Translation):
     """Takes 0 for 1 where all weights are at most 100 together.
 

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 from conformance.cluster import Cluster, ClusterError
-from conformance.sandbox.mutants import MUTANTS
+from conformance.sandbox.mutants import MUTANTS, OBSERVED, find
 from conformance.sandbox.reference.behaviour import Behaviour
 from conformance.sandbox.reference.control_plane import ControlPlane
 from conformance.sandbox.reference.identity import IdentityError
@@ -24,7 +24,7 @@ def main() -> int:
     """Run until SIGTERM or SIGINT. Returns 1 when the control plane cannot start."""
     arguments = _parse()
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    behaviour = MUTANTS[arguments.mutant].behaviour if arguments.mutant else Behaviour()
+    behaviour = find(arguments.mutant).behaviour if arguments.mutant else Behaviour()
     try:
         cluster = Cluster.in_pod(arguments.service_account)
         control_plane = ControlPlane(cluster, arguments.state, NETWORKS[arguments.network], behaviour,
@@ -54,7 +54,7 @@ def _parse() -> argparse.Namespace:
                         help="how traffic gets into the sidecars")
     parser.add_argument("--access", choices=["deny", "allow"], default="deny",
                         help="whether traffic that no TrafficTarget allows is denied; 'allow' enforces nothing")
-    parser.add_argument("--mutant", choices=sorted(MUTANTS), metavar="NAME",
+    parser.add_argument("--mutant", choices=sorted({*MUTANTS, *OBSERVED}), metavar="NAME",
                         help="break one requirement on purpose")
     return parser.parse_args()
 
