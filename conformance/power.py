@@ -42,8 +42,9 @@ def power_of(planned: Planned) -> Power:
             return _of_weights(expectation, size)
         case Spread():
             endpoints = {endpoint for service in expectation.services for endpoint in service.endpoints(planned.port)}
-            return Power(f"each of {len(endpoints)} endpoints answers", size,
-                         _left_out(len(endpoints), size, expectation.rarest), f"one that is left out, or {leak:.1%} answered by others", 1 - MISSED)
+            deviation = f"one that is left out, or {leak:.1%} answered by others"
+            missed = _left_out(len(endpoints), size, expectation.rarest)
+            return Power(f"each of {len(endpoints)} endpoints answers", size, missed, deviation, 1 - MISSED)
         case Allowed():
             return Power("all allowed", size, 0.0, f"{leak:.1%} denied", 1 - MISSED)
         case Denied():

@@ -22,8 +22,9 @@ from conformance.topology import Topology
 
 _SUBJECTS: Final[Mapping[str, str]] = {
     "SPLIT": "TrafficSplit", "TARGET": "TrafficTarget", "HRG": "HTTPRouteGroup", "TCP": "TCPRoute", "UDP": "UDPRoute",
+    "CRD-006": "HTTPRouteGroup", "CRD-007": "HTTPRouteGroup", "CRD-008": "TCPRoute",
 }
-"""The kind that the requirements of an id's group are about."""
+"""The kind that the requirements of an id's group, or one of them, are about."""
 
 _MAKERS: Final[Mapping[str, tuple[str, str]]] = {
     "split": (SPLIT, "TrafficSplit"), "target": (ACCESS, "TrafficTarget"), "routes": (SPECS, "HTTPRouteGroup"),
@@ -82,7 +83,7 @@ def obstacle(
 
 
 def _needs(row: Requirement, fixtures: Iterable[str]) -> list[tuple[str, str]]:
-    subject = _SUBJECTS.get(row.group)
+    subject = _SUBJECTS.get(row.id, _SUBJECTS.get(row.group))
     needs = [(row.api, subject)] if subject else []
     # A rule on TCP or UDP needs that kind of route alone.
     used = [name for name in fixtures if name in _MAKERS and not (name == "rules" and row.group in ("TCP", "UDP"))]
