@@ -58,10 +58,13 @@ def topology() -> None:
 
 
 def suite() -> None:
-    """The whole suite, from the command to the report."""
-    for workers, limit in (("0", 30), ("2", 30)):
-        times = [_run("-n", workers)[0] for _ in range(3)]
-        report(f"TrafficSplit suite with -n{workers}", statistics.median(times), limit, "s", _spread(times))
+    """The suite, from the command to the report: all of SMI, and TrafficSplit alone."""
+    every, splits = (), ("--requirement", "SPLIT-*")
+    for what, options, workers, limit in (
+        ("SMI suite", every, "0", 120), ("SMI suite", every, "2", 60), ("TrafficSplit suite", splits, "0", 30),
+    ):
+        times = [_run("-n", workers, *options)[0] for _ in range(3)]
+        report(f"{what} with -n{workers}", statistics.median(times), limit, "s", _spread(times))
 
 
 def sample() -> None:
@@ -136,7 +139,7 @@ def memory() -> None:
     report("peak memory of the whole run", peak / 2**20, 1536, "MiB", f"sampled over {seconds:.0f} s")
 
 
-def endurance(runs: int = 50) -> None:
+def endurance(runs: int = 40) -> None:
     """Runs in a row, in a temporary directory of their own: no failure, no error, nothing left behind."""
     bad = 0
     with TemporaryDirectory(prefix="endurance-") as place:

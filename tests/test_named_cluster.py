@@ -58,7 +58,7 @@ def test_what_was_kept_is_cleaned_up_by_its_label(named):
     command, cluster = named()
     cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "mc-of-somebody-else"}})
     command("run", "--requirement", "SPLIT-021", "--keep")
-    assert len(runs(cluster)) == 2
+    assert len(runs(cluster)) == 3  # app, guarded, outside
     code, _, shown = command("cleanup")
     assert code == ExitCode.CONFORMANT
     assert "removing what run" in shown
@@ -80,3 +80,17 @@ def test_an_api_that_is_not_served_is_unsupported_and_no_pass(named):
     assert {result.outcome for result in report.results} == {Outcome.UNSUPPORTED}
     assert report.footer.verdicts[0].capability == "none"
     assert report.footer.verdicts[0].compliance == "incomplete"
+
+
+def test_workers_side_by_side_on_one_cluster_do_not_meet(named):
+    command, cluster = named()
+    code, report, _ = command("run", "-n", "2", "--requirement", "SPLIT-006,SPLIT-007,TARGET-003,TARGET-004,HRG-004,HRG-013")
+    assert code == ExitCode.CONFORMANT
+    assert {result.outcome for result in report.results} == {Outcome.PASSED}
+    assert {result.worker for result in report.results} == {"gw0", "gw1"}
+    namespaces = [{obj["metadata"]["namespace"] for obj in result.applied} for result in report.results]
+    workers = [result.worker for result in report.results]
+    of_worker = {name: set().union(*(found for found, worker in zip(namespaces, workers, strict=True) if worker == name))
+                 for name in ("gw0", "gw1")}
+    assert of_worker["gw0"].isdisjoint(of_worker["gw1"])
+    assert runs(cluster) == []
