@@ -65,11 +65,11 @@ def test_weights_are_whole_numbers(service, split, client):
     """Whole numbers of any size are weights: 5, 2 and 1 divide over three backends, and 1 of 250 is not nothing."""
     root, weights = service("root", "v1"), {service("a", "v1"): 5, service("b", "v2"): 2, service("c", "v3"): 1}
     client.control(root)
-    rollout = split(root, weights)
+    split(root, weights)
     client.sees(root, Weights(weights))
-    most, least, _ = weights
-    rollout.change({least: 1, most: 249})
-    client.sees(root, Spread(most, least, rarest=1 / 250))
+    little, (most, least, _) = service("little", "v1"), weights
+    split(little, {most: 249, least: 1})
+    client.sees(little, Spread(most, least, rarest=1 / 250))
 
 
 @requirement("SPLIT-006", level="B", versions=EVERY, api=SPLIT, spec="Workflow: weight 0")
@@ -248,10 +248,10 @@ def test_splits_are_not_hierarchical(service, split, client):
     split(root, {stable: 1, middle: 1})
     client.sees(root, Only(stable, middle))
     left, right = service("left", "v2"), service("right", "v3")
-    split(left, {right: 1})
-    split(right, {left: 1})
+    split(left, {right: 1, stable: 1})
+    split(right, {left: 1, stable: 1})
     for one, other in ((left, right), (right, left)):
-        client.sees(one, Only(other), requests=100)
+        client.sees(one, Only(other, stable), requests=200)
 
 
 @requirement("SPLIT-023", level="N", versions=EVERY, api=SPLIT, spec="Specification: self-reference")
