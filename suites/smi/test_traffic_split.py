@@ -62,14 +62,14 @@ def test_weights_are_relative(service, split, client):
 
 @requirement("SPLIT-005", level="M", versions=EVERY, api=SPLIT, spec="Specification: whole numbers")
 def test_weights_are_whole_numbers(service, split, client):
-    """Whole numbers of any size are weights: 5, 2 and 1 divide over three backends, and 1 of 250 is not nothing."""
+    """Whole numbers of any size are weights: 5, 2 and 1 divide over three backends, and 1 of 201 is not nothing."""
     root, weights = service("root", "v1"), {service("a", "v1"): 5, service("b", "v2"): 2, service("c", "v3"): 1}
     client.control(root)
     split(root, weights)
     client.sees(root, Weights(weights))
-    little, (most, least, _) = service("little", "v1"), weights
-    split(little, {most: 249, least: 1})
-    client.sees(little, Spread(most, least, rarest=1 / 250))
+    little, (one, least, other) = service("little", "v1"), weights
+    split(little, {one: 100, least: 1, other: 100})
+    client.sees(little, Spread(one, least, other, rarest=1 / 201))
 
 
 @requirement("SPLIT-006", level="B", versions=EVERY, api=SPLIT, spec="Workflow: weight 0")

@@ -81,6 +81,10 @@ def scenarios() -> dict[str, Scenario]:
     nested.split("canary", {"other": 1, "stable": 1})
     nested.split("root", {"stable": 1, "canary": 1})
 
+    circle = standard()
+    circle.split("canary", {"other": 1, "stable": 1})
+    circle.split("other", {"canary": 1, "stable": 1})
+
     one_group = standard({"canary": 1, "other": 1}, ("beta",))
     one_group.group("beta", BETA)
     one_backend = standard({"canary": 1}, ("beta",))
@@ -99,6 +103,7 @@ def scenarios() -> dict[str, Scenario]:
         "SPLIT-004": Scenario((standard({"stable": 1000, "canary": 500}),)),
         "SPLIT-004 turned": Scenario((standard({"stable": 100, "canary": 900}),)),
         "SPLIT-005": Scenario((standard({"stable": 5, "canary": 2, "other": 1}),)),
+        "SPLIT-005 small share": Scenario((standard({"stable": 100, "canary": 1, "other": 100}),)),
         "SPLIT-006": Scenario((standard({"stable": 100, "canary": 0}),)),
         "SPLIT-007": Scenario((standard({"canary": 1}),)),
         "SPLIT-008": Scenario((standard({"canary": 1, "coming": 0}),)),
@@ -117,6 +122,7 @@ def scenarios() -> dict[str, Scenario]:
         "SPLIT-019": Scenario((several,), (("root", 8080), ("root", 9090))),
         "SPLIT-020": Scenario((birds,), (), events=True),
         "SPLIT-022": Scenario((nested,), (("canary", 8080), ("root", 8080))),
+        "SPLIT-022 circle": Scenario((circle,), (("canary", 8080), ("other", 8080))),
         "SPLIT-024": Scenario((one_group,), headers=(BETA_USER, {"x-user": "beta-7"})),
         "SPLIT-025": Scenario((one_backend,), headers=(BETA_USER, {"x-user": "alpha-7", "x-region": "us"}, {})),
         "SPLIT-026": Scenario((two_groups,), headers=(BETA_USER, {"x-tester": "yes"})),

@@ -42,12 +42,15 @@ class CoarseWeights(Translation):
 
 
 class PercentWeights(Translation):
-    """Rounds to whole percents, and gives the last backend what remains, as Istio's SMI adapter does."""
+    """Rounds to whole percents, and gives the last backend what remains, as Istio's SMI adapter does.
+
+    Only where a share is below one percent: elsewhere no sample of the suite is large enough to tell.
+    """
 
     def weights(self, split: Split, root: Service) -> list[Fraction]:
         weights = super().weights(split, root)
         total = sum(weights)
-        if not total:
+        if not any(0 < weight * 100 < total for weight in weights):
             return weights
         percents = [Fraction(round(weight * 100 / total)) for weight in weights[:-1]]
         return [*percents, max(_HUNDRED - sum(percents), Fraction(0))]
