@@ -11,9 +11,9 @@ import pytest
 
 from conformance import paths, selftest
 from conformance.cli import main
+from conformance.kill_matrix import Kill
 from conformance.requirement import catalogue
 from conformance.sandbox.mutants import MUTANTS, Mutant
-from conformance.selftest import Kill
 from conformance.smi import SPLIT
 
 JUDGED = [row for row in catalogue(paths.suites()) if row.judged]
@@ -104,10 +104,30 @@ def test_the_matrix_as_a_page(monkeypatch, tmp_path, capsys):
     assert re.search("no mutant is killed by .*SPLIT-006", capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("arguments", [["--own"], ["--mutant", MUTANT.name]])
-def test_a_page_with_gaps_is_not_made(arguments, tmp_path, capsys):
+@pytest.mark.parametrize(("arguments", "why"), [
+    (["--own"], "leave out --own"), (["--mutant", MUTANT.name], "has no rows of accounts-"),
+])
+def test_a_page_with_gaps_is_not_made(arguments, why, tmp_path, capsys):
     assert main(["selftest", "--markdown", str(tmp_path / "page.md"), *arguments]) == 2
-    assert "leave out --mutant and --own" in capsys.readouterr().err
+    assert why.partition("accounts-")[0] in capsys.readouterr().err
+
+
+def test_rows_of_a_page_are_renewed_one_by_one(monkeypatch, tmp_path):
+    outcome = {}
+    monkeypatch.setattr(selftest, "judge", lambda mutant, requirements, bytecode: outcome.get(
+        mutant and mutant.name, Kill(mutant, (mutant.kills,) if mutant else ())))
+    page = tmp_path / "page.md"
+    outcome |= {MUTANT.name: Kill(MUTANT), "no-events": Kill(MUTANTS["no-events"], trouble="broken")}
+    assert main(["selftest", "--markdown", str(page)]) == 1
+    before = page.read_text()
+    outcome.clear()
+    assert main(["selftest", "--markdown", str(page), "--mutant", MUTANT.name]) == 0
+    after = page.read_text()
+    changed = set(after.splitlines()) ^ set(before.splitlines())
+    assert any(f"| `{MUTANT.name}` |" in line and line.endswith("| killed |") for line in changed)
+    assert not any("`weights-84-16`" in line for line in changed)
+    assert "| nothing | error |" in after
+    assert "The mesh without a mutation passes all." in after
 
 
 def test_a_page_that_could_not_be_written_is_said_at_once(tmp_path, capsys):
