@@ -222,12 +222,12 @@ class PolicyBeacon:
 
         def look() -> None:
             for client in clients:
-                lit.plausible(client.probe(call, 3))
+                lit.plausible(client.probe(call, 2))
 
         limit = self._topology.mesh.convergence
         try:
             waited = eventually(look, what="a new policy to be in effect", within=limit, consecutive=2,
-                                interval=0.005, longest=0.1, progress=progress)
+                                interval=0.015, longest=0.1, progress=progress)
         except NotConverged as error:
             evidence.took("a new policy: not in effect", error.seconds, error.probes)
         else:

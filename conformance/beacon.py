@@ -46,11 +46,11 @@ class Beacon:
 
         def look() -> None:
             for client in self._clients:
-                lit.plausible(client.probe(Call(root.hosts[0]), 6))
+                lit.plausible(client.probe(Call(root.hosts[0]), 4))
 
         try:
             waited = eventually(look, what="a new split to be in effect", within=self._within, consecutive=2,
-                                interval=0.005, longest=0.1, progress=self._progress)
+                                interval=0.015, longest=0.1, progress=self._progress)
         except NotConverged as error:
             self._evidence.took("a new split: not in effect", error.seconds, error.probes)
         else:

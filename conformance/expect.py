@@ -256,7 +256,9 @@ class Weights(Expectation):
             return Only(*self.weights).size
         # As `statistics.judge` divides it: two counts are one test.
         alpha = statistics.ALPHA / (1 if len(shares) == 2 else len(shares))
-        return max(statistics.sample_size(p, self.effect * (p * (1 - p)) ** 0.5, alpha, CAUGHT) for p in shares)
+        # A share and its complement need the same sample: the test is two-sided.
+        rarer = {min(share, 1 - share) for share in shares}
+        return max(statistics.sample_size(p, self.effect * (p * (1 - p)) ** 0.5, alpha, CAUGHT) for p in rarer)
 
     @property
     def probe(self) -> int:
