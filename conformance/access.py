@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from conformance import smi
+from conformance.beacon import until_lit
 from conformance.client import Call, Client
 from conformance.cluster import Object
 from conformance.evidence import Evidence
 from conformance.expect import Allowed
+from conformance.grants import has_policy
 from conformance.objects import Objects
 from conformance.outcome import Nonconformance
-from conformance.service import HTTP_PORT, Service
-from conformance.smi import Account, HTTPMatch, Rule, ServedApis
+from conformance.service import HTTP_PORT
+from conformance.smi import EVERYTHING, Account, HTTPMatch, Rule, ServedApis
 from conformance.splits import Settle
 from conformance.topology import GUARDED, Topology
-from conformance.waiting import NotConverged, Progress, eventually
-
-EVERYTHING: Final = HTTPMatch("everything", path_regex=".*", methods=["*"])
-"""A match of any request, said as the specification says it (HRG-012)."""
+from conformance.waiting import Progress
 
 
 class TrafficTarget:
@@ -68,22 +67,18 @@ class Targets:
         then this raises NotExpressible.
         """
         if port is None and not every_port:
-            port = self._usual_port()
+            port = smi.usual_port(self.apis, HTTP_PORT)
         obj = self.render(self.objects.name("target"), sources, rules, to=to, port=port)
         self.objects.create(obj)
         self.settle()
         return TrafficTarget(self, obj, port)
 
-    def _usual_port(self) -> int | None:
-        return HTTP_PORT if self.apis.version(smi.ACCESS) == "v1alpha1" else None
-
     def at(self, port: int, *sources: Client) -> TrafficTarget:
         """Allow clients to use one port of the guarded workload: by a TCPRoute, or by the target's own port."""
-        route = smi.tcp_route(self.apis, self.objects.name("port"), self.topology.namespace(GUARDED),
-                              [port] if smi.has_ports(self.apis) else None)
-        self.objects.create(route)
-        rule = Rule("TCPRoute", route["metadata"]["name"])
-        return self(*sources, rules=[rule], port=None if smi.has_ports(self.apis) else port)
+        rules = Rules(self.objects, self.apis, self.topology)
+        if smi.has_ports(self.apis):
+            return self(*sources, rules=[rules.tcp(port)])
+        return self(*sources, rules=[rules.tcp()], port=port)
 
     def render(
         self, name: str, sources: Sequence[Client | Account], rules: Sequence[Rule], *, to: str = GUARDED,
@@ -159,9 +154,7 @@ class Policing:
 
 def police(topology: Topology, apis: ServedApis, clients: Sequence[str], progress: Progress | None = None) -> Policing:
     """Set up what shows that changes of policy are in effect, and find out whether policy is enforced at all."""
-    version = apis.version(smi.ACCESS, "TrafficTarget")
-    routes = apis.version(smi.SPECS, "HTTPRouteGroup")
-    if version is None or routes is None or not topology.mesh.claims(smi.ACCESS, version):
+    if not has_policy(topology, apis) or apis.version(smi.SPECS, "HTTPRouteGroup") is None:
         return Policing()
     beacon = PolicyBeacon(topology, apis, clients)
     beacon.stand()
@@ -180,20 +173,17 @@ class PolicyBeacon:
     def __init__(self, topology: Topology, apis: ServedApis, clients: Sequence[str]) -> None:
         self._topology = topology
         self._apis = apis
-        self._clients = clients
+        self._clients = [Client(name, topology, Evidence()) for name in clients]
         self._number = 0
-        self._group: Object = {}
 
     def stand(self) -> None:
         """Create the target. Raises NotServed or NotExpressible where the cluster has no such thing."""
         destination = self._topology.account(GUARDED)
-        sources = [self._topology.account(client) for client in self._clients]
+        sources = [client.account for client in self._clients]
         rule = Rule("HTTPRouteGroup", "beacon")
-        port = HTTP_PORT if self._apis.version(smi.ACCESS) == "v1alpha1" else None
-        self._group = self._lit("/beacon-0")
         target = smi.traffic_target(self._apis, "beacon", destination.namespace, destination, [rule], sources,
-                                    port=port)
-        for obj in (self._group, target):
+                                    port=smi.usual_port(self._apis, HTTP_PORT))
+        for obj in (self._lit("/beacon-0"), target):
             self._topology.cluster.apply(obj)
 
     def permissive(self, progress: Progress | None = None) -> str:
@@ -201,7 +191,7 @@ class PolicyBeacon:
         mesh = self._topology.mesh
         if not mesh.access.setting:
             return ""
-        client = Client(self._clients[0], self._topology, Evidence(), progress)
+        client = Client(self._clients[0].workload, self._topology, Evidence(), progress)
         try:
             client.is_denied(self._topology.service(GUARDED), path="/no-policy-allows-this")
         except Nonconformance as error:
@@ -213,25 +203,10 @@ class PolicyBeacon:
         """Wait until all that was changed before is in effect, at most the mesh's limit."""
         self._number += 1
         path = f"/beacon-{self._number}"
-        self._group = self._lit(path)
-        self._topology.cluster.apply(self._group)
-        guarded: Service = self._topology.service(GUARDED)
-        clients = [Client(name, self._topology, Evidence()) for name in self._clients]
-        lit = Allowed(guarded)
-        call = Call(guarded.hosts[0], path=path)
-
-        def look() -> None:
-            for client in clients:
-                lit.plausible(client.probe(call, 2))
-
-        limit = self._topology.mesh.convergence
-        try:
-            waited = eventually(look, what="a new policy to be in effect", within=limit, consecutive=2,
-                                interval=0.015, longest=0.1, progress=progress)
-        except NotConverged as error:
-            evidence.took("a new policy: not in effect", error.seconds, error.probes)
-        else:
-            evidence.took("a new policy in effect for every client", waited.seconds, waited.probes)
+        self._topology.cluster.apply(self._lit(path))
+        guarded = self._topology.service(GUARDED)
+        until_lit("a new policy", self._clients, Call(guarded.hosts[0], path=path), Allowed(guarded), 2,
+                  within=self._topology.mesh.convergence, evidence=evidence, progress=progress)
 
     def _lit(self, path: str) -> Object:
         match = HTTPMatch("beacon", path_regex=path, methods=["*"])

@@ -243,12 +243,16 @@ class Cluster:
 
     def served(self, group: str) -> tuple[str, ...]:
         """Return the versions of an API group that are served, preferred first; empty if there is none."""
+        return self.groups().get(group, ())
+
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Return all API groups that are served, each with its versions, preferred first."""
+        found = {}
         for entry in self.json("GET", "/apis").get("groups", ()):
-            if entry["name"] == group:
-                preferred = entry.get("preferredVersion", {}).get("version")
-                versions = [version["version"] for version in entry["versions"]]
-                return tuple(sorted(versions, key=lambda version: version != preferred))
-        return ()
+            preferred = entry.get("preferredVersion", {}).get("version")
+            versions = [version["version"] for version in entry["versions"]]
+            found[entry["name"]] = tuple(sorted(versions, key=lambda version: version != preferred))
+        return found
 
     def kinds(self, group: str, version: str) -> frozenset[str]:
         """Return the kinds that a group version serves; none when it is not served at all."""

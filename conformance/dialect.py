@@ -7,17 +7,13 @@ its reference mesh then claims exactly what the dialect serves.
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import jsonschema
-import yaml
-
-from conformance import paths, smi
+from conformance import described, paths, smi
 from conformance.cluster import Object
 from conformance.mesh import Mesh
 from conformance.smi import METRICS, RELEASED, Serving
@@ -81,15 +77,7 @@ def names() -> list[str]:
 
 def parse(file: Path) -> Dialect:
     """Read and validate one dialect. Raises DialectError naming the file and the field."""
-    try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DialectError(f"{file} cannot be read: {error}") from error
-    schema = json.loads((Path(__file__).parent / "schema" / "dialect.json").read_text(encoding="utf-8"))
-    problems = sorted(jsonschema.Draft202012Validator(schema).iter_errors(data), key=lambda problem: list(problem.path))
-    if problems:
-        where = ".".join(str(step) for step in problems[0].absolute_path) or "the top level"
-        raise DialectError(f"{file}: {where}: {problems[0].message}")
+    data = described.read(file, "dialect.json", DialectError)
     found = Dialect(
         name=file.stem, title=data["title"], source=data["source"],
         kinds={kind: _serving(serving) for kind, serving in data["kinds"].items()},

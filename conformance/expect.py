@@ -150,8 +150,8 @@ class Only(Expectation):
         return frozenset[Endpoint]().union(*(service.endpoints(port) for service in self.services))
 
 
-class Allowed(Only):
-    """As Only, for requests that policy decides about: they are all alike, so that few of them tell."""
+class ByPolicy(Expectation):
+    """What is expected of requests that policy decides about: they are all alike, so that few of them tell."""
 
     @property
     def size(self) -> int:
@@ -164,18 +164,12 @@ class Allowed(Only):
         return 4
 
 
-class Denied(Expectation):
+class Allowed(ByPolicy, Only):
+    """As Only, for requests that policy decides about."""
+
+
+class Denied(ByPolicy):
     """No server sees any of the requests. What the client gets instead is recorded and not judged (TARGET-023)."""
-
-    @property
-    def size(self) -> int:
-        """Number of requests that a sample needs for the stated error rates."""
-        return DENIED
-
-    @property
-    def probe(self) -> int:
-        """Number of requests of one look while waiting."""
-        return 4
 
     def wanted(self, port: int) -> str:
         """Say what is expected, for messages."""

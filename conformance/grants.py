@@ -10,7 +10,7 @@ from typing import Final
 
 from conformance import smi
 from conformance.cluster import Object
-from conformance.smi import HTTPMatch, Rule, ServedApis
+from conformance.smi import EVERYTHING, Rule, ServedApis
 from conformance.topology import Topology
 
 CLIENTS: Final = ("client", "second-client")
@@ -18,11 +18,15 @@ SERVERS: Final = ("v1", "v2", "v3")
 _PORTS: Final = (8080, 8081, 9090, 7070)
 
 
+def has_policy(topology: Topology, apis: ServedApis) -> bool:
+    """Tell whether the mesh implements TrafficTarget, and the cluster serves it."""
+    version = apis.version(smi.ACCESS, "TrafficTarget")
+    return version is not None and topology.mesh.claims(smi.ACCESS, version)
+
+
 def denied_everywhere(topology: Topology, apis: ServedApis) -> bool:
     """Tell whether the mesh denies by default in all namespaces, those of other suites as well."""
-    version = apis.version(smi.ACCESS, "TrafficTarget")
-    claimed = version is not None and topology.mesh.claims(smi.ACCESS, version)
-    return claimed and not topology.mesh.access.exempts
+    return has_policy(topology, apis) and not topology.mesh.access.exempts
 
 
 def grant(topology: Topology, apis: ServedApis, *servers: str) -> None:
@@ -36,16 +40,14 @@ def grant(topology: Topology, apis: ServedApis, *servers: str) -> None:
 
 def _routes(topology: Topology, apis: ServedApis) -> list[Object]:
     namespace = topology.namespace("app")
-    everything = HTTPMatch("everything", path_regex=".*", methods=["*"])
-    return [smi.http_route_group(apis, "everything", namespace, [everything]),
+    return [smi.http_route_group(apis, "everything", namespace, [EVERYTHING]),
             smi.tcp_route(apis, "everything", namespace, [])]
 
 
 def _targets(topology: Topology, apis: ServedApis, server: str) -> list[Object]:
     destination = topology.account(server)
     sources = [topology.account(client) for client in CLIENTS]
-    # In v1alpha1 a target is for one port.
-    ports = _PORTS if apis.version(smi.ACCESS) == "v1alpha1" else (None,)
+    ports = dict.fromkeys(smi.usual_port(apis, port) for port in _PORTS)
     return [
         smi.traffic_target(apis, f"{server}-{number}-{kind.lower()}", topology.namespace("app"), destination,
                            [Rule(kind, "everything")], sources, port=port)

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import copy
 import difflib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import yaml
 
-from conformance import paths
+from conformance import described, paths
 from conformance.cluster import Cluster, NotFound, Object
 from conformance.smi import DEFINITIONS, RELEASED, RESOURCES
 
@@ -149,14 +147,9 @@ def names() -> list[str]:
 
 def parse(file: Path) -> Mesh:
     """Read and validate one `mesh.yaml`. Raises MeshError naming the file and the field."""
-    data = _yaml(file)
-    schema = json.loads((Path(__file__).parent / "schema" / "mesh.json").read_text(encoding="utf-8"))
-    problems = sorted(jsonschema.Draft202012Validator(schema).iter_errors(data), key=lambda problem: list(problem.path))
-    if problems:
-        where = ".".join(str(step) for step in problems[0].absolute_path) or "the top level"
-        raise MeshError(f"{file}: {where}: {problems[0].message}")
+    data = described.read(file, "mesh.json", MeshError)
     inject = data["inject"]
-    patch = _yaml(file.parent / inject["pod_template"]) if "pod_template" in inject else {}
+    patch = described.read_yaml(file.parent / inject["pod_template"], MeshError) if "pod_template" in inject else {}
     return Mesh(
         name=data["name"], title=data["title"], directory=file.parent,
         control_plane=tuple(ControlPlane(**workload) for workload in data["detect"]),
@@ -190,13 +183,6 @@ def load_manifests(file: Path) -> list[Object]:
             raise MeshError(f"{file}: document {number} is not a Kubernetes object: it needs apiVersion, kind "
                             "and metadata.name")
     return objects
-
-
-def _yaml(file: Path) -> Any:
-    try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise MeshError(f"{file} cannot be read: {error}") from error
 
 
 def _merge(target: dict[str, Any], patch: Mapping[str, Any]) -> None:

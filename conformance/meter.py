@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from conformance.agents import Agent
 from conformance.evidence import Evidence
 from conformance.metrics import PERCENTILES, TrafficMetrics, window
 from conformance.metrics_api import Subject
 from conformance.outcome import Nonconformance
 from conformance.service import HTTP_PORT, Service
-from conformance.topology import CONTROL_PORT, RUN_LABEL, WORKLOAD_LABEL, Topology
+from conformance.topology import RUN_LABEL, WORKLOAD_LABEL, Topology
 from conformance.traffic import Answer, Batch, Latency, Request, Sample
 from conformance.waiting import NotConverged, NotYet, Progress, eventually
 
@@ -135,10 +134,7 @@ class Meter:
         return Count(self.answered[client, pod, True], self.answered[client, pod, False])
 
     def _received(self, pod: Subject) -> Count:
-        def send(method: str, path: str, body: bytes | None, timeout: float) -> bytes:
-            return self.topology.cluster.pod_proxy(pod.namespace, pod.name, CONTROL_PORT, method, path, body, timeout)
-
-        agent, found = Agent(pod.name, send), Count()
+        agent, found = self.topology.agent_of(pod.namespace, pod.name), Count()
         for identifier in self._samples:
             for kind in agent.received(identifier).requests:
                 failed = kind.path.startswith("/status/5")

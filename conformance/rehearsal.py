@@ -7,14 +7,11 @@ sending it. All else (Services, splits, targets, the topology) is what real runs
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 from conformance import mesh as meshes
@@ -24,7 +21,7 @@ from conformance.cluster import Cluster, Object
 from conformance.evidence import Evidence
 from conformance.expect import Expectation, Tally
 from conformance.objects import Objects, Services
-from conformance.requirement import Requirement
+from conformance.requirement import Requirement, checks
 from conformance.service import HTTP_PORT, Service
 from conformance.smi import RELEASED, ServedApis
 from conformance.splits import Routes, Splits
@@ -58,14 +55,9 @@ class Rehearsal:
 
 def rehearse(directory: Path) -> tuple[Rehearsal, ...]:
     """Rehearse every judged requirement of the suites under a directory, each in the newest version that has it."""
-    found: dict[str, Rehearsal] = {}
     topology = Topology(_Stage(), meshes.load("reference"), "rehearsal")
     topology.provision()
-    for function in _functions(directory):
-        row: Requirement = function.requirement  # type: ignore[attr-defined]
-        if row.judged:
-            found[row.id] = _rehearse(function, row, topology)
-    return tuple(rehearsal for _, rehearsal in sorted(found.items()))
+    return tuple(_rehearse(function, row, topology) for row, function in checks(directory).items() if row.judged)
 
 
 def _rehearse(function: Callable[..., object], row: Requirement, topology: Topology) -> Rehearsal:
@@ -137,29 +129,6 @@ def _deploying(topology: Topology) -> Iterator[Callable[..., None]]:
     finally:
         for name in added:
             topology.withdraw(name)
-
-
-def _functions(directory: Path) -> Iterable[Callable[..., object]]:
-    """Return the functions that declare requirements."""
-    for path in sorted(directory.rglob("test_*.py")):
-        module = _load(path)
-        for value in vars(module).values():
-            if isinstance(getattr(value, "requirement", None), Requirement) and value.__module__ == module.__name__:
-                yield value
-
-
-def _load(path: Path) -> ModuleType:
-    name = f"_rehearsal_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # while it loads: dataclasses look their module up
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        del sys.modules[name]
-    return module
 
 
 class _Noting(Client):

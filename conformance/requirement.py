@@ -184,26 +184,31 @@ def catalogue(directory: Path) -> tuple[Requirement, ...]:
     printed without fixtures or a cluster. Raises `CatalogueError` for a file that does not load, a requirement
     declared twice, and a directory without any.
     """
-    found: dict[str, tuple[Requirement, str]] = {}
+    return tuple(checks(directory))
+
+
+def checks(directory: Path) -> dict[Requirement, Callable[..., object]]:
+    """Return the suite function that checks each requirement, sorted by id. Raises as `catalogue` does."""
+    found: dict[str, tuple[Requirement, Callable[..., object], str]] = {}
     for path in sorted(directory.rglob("test_*.py")):
         where = path.relative_to(directory).as_posix()
-        for row in _declared(path, where):
+        for row, function in _declared(path, where):
             if row.id in found:
-                raise CatalogueError(f"{row.id} is declared twice: in {found[row.id][1]} and in {where}")
-            found[row.id] = (row, where)
+                raise CatalogueError(f"{row.id} is declared twice: in {found[row.id][2]} and in {where}")
+            found[row.id] = (row, function, where)
     if not found:
         raise CatalogueError(f"no requirement is declared by any test_*.py under {directory}")
-    return tuple(row for _, (row, _) in sorted(found.items()))
+    return {row: function for _, (row, function, _) in sorted(found.items())}
 
 
-def _declared(path: Path, where: str) -> list[Requirement]:
+def _declared(path: Path, where: str) -> list[tuple[Requirement, Callable[..., object]]]:
     module = _load(path, where)
     rows = []
     for value in vars(module).values():
         row = getattr(value, "requirement", None)
         # A function imported from another suite file is declared there, not here.
         if isinstance(row, Requirement) and getattr(value, "__module__", None) == module.__name__:
-            rows.append(row)
+            rows.append((row, value))
     return rows
 
 

@@ -127,11 +127,15 @@ class Topology:
     def agent(self, workload: str) -> Agent:
         """Return the agent of a workload's pod."""
         pod = self._pods[workload]
+        return self.agent_of(pod.namespace, pod.name, workload)
+
+    def agent_of(self, namespace: str, pod: str, name: str = "") -> Agent:
+        """Return the agent of any pod, known in messages by a name (default: the pod's)."""
 
         def send(method: str, path: str, body: bytes | None, timeout: float) -> bytes:
-            return self.cluster.pod_proxy(pod.namespace, pod.name, CONTROL_PORT, method, path, body, timeout)
+            return self.cluster.pod_proxy(namespace, pod, CONTROL_PORT, method, path, body, timeout)
 
-        return Agent(workload, send)
+        return Agent(name or pod, send)
 
     def pod(self, workload: str) -> Pod:
         """Return a workload's pod."""

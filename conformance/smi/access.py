@@ -42,6 +42,11 @@ class Rule:
         return {"kind": self.kind, "name": self.name} | matches
 
 
+def usual_port(apis: ServedApis, port: int) -> int | None:
+    """Return the port where the served version has a target always be for one (v1alpha1), else None."""
+    return port if apis.version(ACCESS, "TrafficTarget") == "v1alpha1" else None
+
+
 def traffic_target(
     apis: ServedApis, name: str, namespace: str, destination: Account, rules: Sequence[Rule],
     sources: Sequence[Account], *, port: int | None = None,

@@ -86,7 +86,8 @@ def served_apis(cluster: Cluster, claims: Callable[[str, str], bool] | None = No
     another mesh may have brought newer ones. The CRDs of the SMI project declare `headers` as a list of maps, the
     specification's text as a map (smi-spec#233), so the served schema decides.
     """
-    served = {group: cluster.served(group) for group in (*RESOURCES, METRICS, DEFINITIONS)}
+    groups = cluster.groups()
+    served = {group: groups.get(group, ()) for group in (*RESOURCES, METRICS, DEFINITIONS)}
     served[METRICS] = served[METRICS] or _registered(cluster)
     served = {group: _claimed(group, versions, claims) for group, versions in served.items() if versions}
     kinds = {

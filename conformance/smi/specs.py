@@ -31,6 +31,10 @@ class HTTPMatch:
     methods: Sequence[str] | None = None
 
 
+EVERYTHING: Final = HTTPMatch("everything", path_regex=".*", methods=["*"])
+"""A match of any request, said as the specification says it (HRG-012)."""
+
+
 def http_route_group(apis: ServedApis, name: str, namespace: str, matches: Sequence[HTTPMatch]) -> Object:
     """Render an HTTPRouteGroup. Raises NotExpressible where the served version has no header matches, NotServed."""
     version = apis.spoken(SPECS, "HTTPRouteGroup")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from node_tools import WEB, Api
+from podnet_pod import Pods
 
 from conformance.sandbox import Sandbox
+from conformance.sandbox.network import Network
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +21,22 @@ def api(sandbox):
     found = Api(sandbox)
     yield found
     found.http.close()
+
+
+@pytest.fixture(scope="module")
+def network():
+    """The number of a network that is this module's."""
+    claimed = Network.claim()
+    yield claimed.number
+    claimed.release()
+
+
+@pytest.fixture
+def pods(network, tmp_path):
+    """Starts programs as pods of that network."""
+    found = Pods(tmp_path, network)
+    yield found
+    found.stop()
 
 
 @pytest.fixture

@@ -9,28 +9,12 @@ from collections import Counter
 
 import httpx
 import pytest
-from podnet_pod import Pods, batch, received, service
-
-from conformance.sandbox.network import Network
+from podnet_pod import batch, received, service
 
 HTTP = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
 TCP = "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 PROXY_PROTOCOL = "type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"
-
-
-@pytest.fixture(scope="module")
-def network():
-    claimed = Network.claim()
-    yield claimed.number
-    claimed.release()
-
-
-@pytest.fixture
-def pods(network, tmp_path):
-    found = Pods(tmp_path, network)
-    yield found
-    found.stop()
 
 
 @pytest.fixture

@@ -4,23 +4,7 @@ import socket
 import threading
 
 import pytest
-from podnet_pod import Pods, batch, received, service
-
-from conformance.sandbox.network import Network
-
-
-@pytest.fixture(scope="module")
-def network():
-    claimed = Network.claim()
-    yield claimed.number
-    claimed.release()
-
-
-@pytest.fixture
-def pods(network, tmp_path):
-    found = Pods(tmp_path, network)
-    yield found
-    found.stop()
+from podnet_pod import batch, received, service
 
 
 class DatagramSidecar:
