@@ -87,7 +87,8 @@ class Containers:
             if number == signal.SIGKILL:
                 os.killpg(process.pid, number)
             else:
-                process.send_signal(number)
+                # Not by Popen, which would collect a process that has just ended, and `reap` would never hear of it.
+                os.kill(process.pid, number)
 
     def reap(self) -> list[tuple[str, int]]:
         """Collect what has ended: (container, return code as of subprocess). Of orphans, the CPU time is reported."""
