@@ -15,7 +15,7 @@ import httpx
 import pytest
 import yaml
 
-from conformance.performance.prometheus import Prometheus, PrometheusError
+from conformance.performance.usage.prometheus import Prometheus, PrometheusError
 
 INSTALL = ("Debian's packages `prometheus` and `prometheus-node-exporter` are needed "
            "(apt-get install -y --no-install-recommends prometheus prometheus-node-exporter)")  # fmt: skip

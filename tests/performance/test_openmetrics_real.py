@@ -10,11 +10,11 @@ import pytest
 from openmetrics_run import HOSTILE, sample_run
 from prometheus_servers import Exporter, job, node_exporter, prometheus, until
 
-import conformance.performance
-from conformance.performance.openmetrics import CONTENT_TYPE, render
-from conformance.performance.prometheus import Prometheus, quoted
+import conformance.performance.showing
+from conformance.performance.showing.openmetrics import CONTENT_TYPE, render
+from conformance.performance.usage.prometheus import Prometheus, quoted
 
-DASHBOARD = json.loads((Path(conformance.performance.__file__).parent / "grafana.json").read_text())
+DASHBOARD = json.loads((Path(conformance.performance.showing.__file__).parent / "grafana.json").read_text())
 CHOSEN = {"mesh": "reference", "probe": "latency-overhead", "path": "both", "percentile": "p50|p90|p99",
           "overhead": "p99"}  # fmt: skip
 

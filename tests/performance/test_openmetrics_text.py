@@ -13,7 +13,7 @@ from prometheus_servers import binary
 
 from conformance.performance.histogram import Histogram
 from conformance.performance.model import Figure, ProbeResult
-from conformance.performance.openmetrics import BOUNDS, metric, render
+from conformance.performance.showing.openmetrics import BOUNDS, metric, render
 
 SAMPLE = re.compile(r'([a-z_]+)\{((?:[a-zA-Z0-9_]+="(?:[^"\\\n]|\\["\\n])*",?)*)\} ([0-9.e+-]+|NaN|[+-]Inf)')
 LABEL = re.compile(r'([a-zA-Z0-9_]+)="((?:[^"\\]|\\.)*)"')

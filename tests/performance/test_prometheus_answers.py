@@ -8,10 +8,10 @@ import socket
 import pytest
 from prometheus_servers import Exporter, free_port
 
-from conformance.performance import prometheus as module
-from conformance.performance.prometheus import Answer, Prometheus, PrometheusError, Series, selector
-from conformance.performance.prometheus_usage import consumption
-from conformance.performance.usage import Place
+from conformance.performance.usage import prometheus as module
+from conformance.performance.usage.consumption import Place
+from conformance.performance.usage.prometheus import Answer, Prometheus, PrometheusError, Series, selector
+from conformance.performance.usage.prometheus_usage import consumption
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from prometheus_servers import EVERY, Exporter, job, node_exporter, prometheus, 
 from usage_burner import NAMESPACE, Burner
 
 from conformance.cluster import Cluster
-from conformance.performance import kubelet
-from conformance.performance.prometheus import Prometheus, PrometheusError
-from conformance.performance.prometheus_usage import consumption
-from conformance.performance.usage import between
+from conformance.performance.usage import kubelet
+from conformance.performance.usage.consumption import between
+from conformance.performance.usage.prometheus import Prometheus, PrometheusError
+from conformance.performance.usage.prometheus_usage import consumption
 from conformance.sandbox import Sandbox
 
 

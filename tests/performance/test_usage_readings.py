@@ -7,8 +7,17 @@ import json
 import pytest
 
 from conformance.cluster import ClusterError, NotFound, Rejected
-from conformance.performance import kubelet
-from conformance.performance.usage import Consumption, Gap, Place, Reading, Snapshot, UsageError, Use, between
+from conformance.performance.usage import kubelet
+from conformance.performance.usage.consumption import (
+    Consumption,
+    Gap,
+    Place,
+    Reading,
+    Snapshot,
+    UsageError,
+    Use,
+    between,
+)
 
 PROXY = Place("n1", "demo", "a", "proxy")
 APP = Place("n1", "demo", "a", "app")

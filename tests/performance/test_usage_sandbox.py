@@ -8,8 +8,8 @@ import pytest
 from usage_burner import NAMESPACE, Burner
 
 from conformance.cluster import Cluster, ClusterError
-from conformance.performance import kubelet
-from conformance.performance.usage import UsageError, between
+from conformance.performance.usage import kubelet
+from conformance.performance.usage.consumption import UsageError, between
 from conformance.sandbox import Sandbox
 
 

@@ -22,7 +22,7 @@ from typing import Any, Final
 import jsonschema
 
 from conformance.cluster import Cluster, ClusterError, NotFound, Object
-from conformance.performance.usage import Place, Reading, Snapshot, UsageError
+from conformance.performance.usage.consumption import Place, Reading, Snapshot, UsageError
 
 SUMMARY: Final = "stats/summary"
 REFRESH: Final = 10.0

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 import httpx
 import jsonschema
 
-from conformance.performance.usage import UsageError
+from conformance.performance.usage.consumption import UsageError
 
 TIMEOUT: Final = 15.0
 LARGEST: Final = 64 * 2**20

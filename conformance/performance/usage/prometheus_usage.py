@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import Final
 
-from conformance.performance.prometheus import Answer, Prometheus, PrometheusError, Series, selector
-from conformance.performance.usage import Consumption, Gap, Place, Reading, Use, use
+from conformance.performance.usage.consumption import Consumption, Gap, Place, Reading, Use, use
+from conformance.performance.usage.prometheus import Answer, Prometheus, PrometheusError, Series, selector
 
 CPU: Final = "container_cpu_usage_seconds_total"
 MEMORY: Final = "container_memory_working_set_bytes"
