@@ -41,6 +41,18 @@ def test_the_kill_matrix_is_that_of_the_mutants_and_requirements_there_are():
     assert re.findall(r"^\| ([A-Z]+-\d+) \| `", written, re.MULTILINE) == judged, again
 
 
+def test_the_page_on_performance_has_every_probe_and_figure():
+    page = (ROOT / "docs" / "performance.md").read_text()
+    table = page.split("## Probes")[1].split("\nPaths are")[0]
+    sources = "".join(file.read_text() for file in (ROOT / "suites" / "performance").glob("test_*.py"))
+    named = re.findall(r"^\| ([a-z]+-[a-z-]+) \|", table, re.MULTILINE)
+    assert sorted(named) == sorted(re.findall(r'@probe\("([a-z-]+)"\)', sources))
+    probes = ROOT / "conformance" / "performance" / "probes"
+    for file in [*probes.glob("*.py"), *(ROOT / "suites" / "performance").glob("*.py")]:
+        for name in re.findall(r'findings\.(?:median|value|difference|ratio)\(\s*"([a-z._]+)"', file.read_text()):
+            assert f"`{name}`" in table, f"{file.name} records {name}"
+
+
 def test_readme_names_each_exit_code_as_it_is():
     readme = (ROOT / "README.md").read_text()
     told = re.search(r"Exit codes:\n(.*?)\n\n", readme, re.DOTALL).group(1)
