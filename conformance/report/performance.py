@@ -115,7 +115,8 @@ def _for_others(run: Run, target: Path) -> list[str]:
     try:
         found = smp.documents(run, test_id=run.header.labels.get(TEST_ID, ""), details_uri="performance.json")
         smp.write(target / "smp", found)
-        missing += [f"not in SMP's format: {left}" for left in found.left_out]
+        if found.left_out:
+            missing.append(f"without a result in SMP's format: {len(found.left_out)} loads, first {found.left_out[0]}")
     except MessageError as error:
         missing.append(f"not in SMP's format: {error}")
     for result in run.results:
