@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -117,17 +118,23 @@ def _run(chosen: argparse.Namespace, rest: list[str]) -> int:
     return pytest_run(_given(chosen), rest, workers=chosen.workers)
 
 
-def pytest_run(given: Sequence[str], rest: Sequence[str] = (), *, workers: str = "0") -> int:
+def pytest_run(
+    given: Sequence[str], rest: Sequence[str] = (), *, workers: str = "0", plugins: Sequence[object] = (),
+) -> int:
     """Run the suites with pytest, apart from any project that the current directory may belong to."""
     suites = paths.suites()
     quiet = ["--no-header", "-rN", "-p", "no:cacheprovider", "-p", "no:warnings"]
+    # At its end it looks for what nobody could raise, in half a second of collecting garbage, to tell it as warnings.
+    quiet += ["-p", "no:unraisableexception"]
     where = ["-c", os.devnull, f"--rootdir={suites}", f"--confcutdir={suites}"]
     verdict = _Verdict()
-    spread = ["-n", workers, "--dist", "worksteal"]
-    with TemporaryDirectory(prefix="mesh-conformance-workers-") as base:
-        # xdist makes a directory for each worker, and would leave it.
-        what = ["-p", "conformance.plugin", *where, *quiet, *spread, f"--basetemp={base}/pytest", *given, *rest]
-        code: int = pytest.main([*what, str(suites / "smi")], plugins=[verdict])
+    what = ["-p", "conformance.plugin", *where, *quiet, "-n", workers, *given, *rest, str(suites / "smi")]
+    with ExitStack() as opened:
+        if workers != "0":
+            # xdist makes a directory for each worker, and would leave it.
+            base = opened.enter_context(TemporaryDirectory(prefix="mesh-conformance-workers-"))
+            what += ["--dist", "worksteal", f"--basetemp={base}/pytest"]
+        code: int = pytest.main(what, plugins=[verdict, *plugins])
     return verdict.code if verdict.code is not None else _WITHOUT_VERDICT.get(code, ExitCode.ERROR)
 
 
