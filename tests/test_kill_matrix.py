@@ -14,7 +14,8 @@ from conformance.requirement import catalogue
 from conformance.sandbox.mutants import MUTANTS
 from conformance.selftest import judge
 
-WORKERS = 2
+WORKERS = 3
+"""One more than the cores that CI has: a run waits as much as it computes."""
 
 
 @pytest.fixture(scope="module")
