@@ -1,3 +1,3 @@
-"""Plain `pytest suites/smi` runs as `mesh-conformance run` does."""
+"""Plain `pytest suites/smi` runs as `mesh-conformance run` does, `pytest suites/performance` as `perf run`."""
 
-pytest_plugins = ["conformance.plugin"]
+pytest_plugins = ["conformance.plugin", "conformance.probing"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -86,6 +86,47 @@ class Agent:
                 )
             said = self._ask("GET", f"{path}?wait={min(self._wait, left):.3f}", _BATCH)
         return self._sample(batch, said)
+
+    def load(
+        self, command: Mapping[str, Any], progress: Callable[[Mapping[str, Any]], object] | None = None
+    ) -> dict[str, Any]:
+        """Carry out a load (conformance/performance/load/command.py) and return its result. Raises AgentError.
+
+        `progress` is called about every two seconds with the phase, seconds elapsed and left, and counts so far.
+        """
+        phases = float(command.get("warmup", 0.0)) + float(command["duration"]) + 2 * float(command.get("timeout", 5.0))
+        limit = phases + 30.0 + self._grace
+        end = time.monotonic() + limit
+        said = self._ask("POST", "/load", _LOAD, command)
+        path = f"/load/{quote(said['id'], safe='')}"
+        wait = self._wait if progress is None else min(self._wait, 2.0)
+        while not said["done"]:
+            if progress is not None:
+                progress(said)
+            if time.monotonic() > end:
+                self._cancel(path)
+                raise AgentError(
+                    f"agent {self.name}: load {said['id']}: not done {limit:g} s after its start: "
+                    f"phase {said.get('phase')}, {said.get('left')} s left"
+                )
+            said = self._ask("GET", f"{path}?wait={wait:.3f}", _LOAD)
+        return said
+
+    def serve(self, port: int, **options: Any) -> None:
+        """Start a fast server in the pod (conformance/performance/load/target.py). Raises AgentError.
+
+        `options`: protocol ("http", "tcp"), delay (seconds), rate (answers per second), stall ({"after", "for"}).
+        """
+        self._ask("POST", "/target", _SERVING, {"port": port, **options})
+
+    def served(self, port: int) -> tuple[int, int]:
+        """How many requests a fast server has answered, on how many connections. Raises AgentError."""
+        said = self._ask("GET", f"/target/{port}", _SERVED)
+        return said["served"], said["connections"]
+
+    def stop_serving(self, port: int) -> None:
+        """End a fast server; afterwards its port is free. Raises AgentError."""
+        self._ask("DELETE", f"/target/{port}", _ENDED)
 
     def received(self, sample: str) -> Received:
         """What the agent's pod received of a sample so far. Raises AgentError."""
@@ -261,6 +302,12 @@ _BATCH = Draft202012Validator(
         "then": _RESULT,
     }
 )
+_LOAD = Draft202012Validator(
+    _object({"done": {"type": "boolean"}, "id": {"type": "string", "minLength": 1, "maxLength": 100}})
+)  # the rest is read by conformance.performance.command
+_SERVING = Draft202012Validator(_object({"port": _COUNT}))
+_SERVED = Draft202012Validator(_object({"served": _COUNT, "connections": _COUNT}))
+_ENDED = Draft202012Validator(_object({"ok": {"const": True}}))
 _KIND = _object(
     {
         "protocol": _TEXT,

@@ -1,4 +1,4 @@
-"""The command line: `mesh-conformance run | requirements | sandbox | selftest | cleanup`."""
+"""The command line: `mesh-conformance run | perf | requirements | sandbox | selftest | cleanup`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import pytest
 
-from conformance import __version__, options, paths, place
+from conformance import __version__, cli_perf, options, paths, place
 from conformance.cluster import Cluster, ClusterError, KubeconfigError
 from conformance.mesh import MeshError
 from conformance.options import OptionError
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     reader = parser()
     chosen, rest = reader.parse_known_args(arguments)
-    if rest and chosen.command != "run":
+    if rest and not getattr(chosen, "passes_on", False):
         reader.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         return int(chosen.action(chosen, rest))
@@ -63,6 +63,13 @@ def parser() -> argparse.ArgumentParser:
     options.add_options(run.add_argument)
     run.add_argument("-n", metavar="WORKERS", dest="workers", default="0",
                      help="worker processes, each with a sandbox of its own (default: 0, none)")
+
+    measuring = commands.add_parser("perf", help="measure what a mesh costs, compare, read what others measured")
+    below = measuring.add_subparsers(dest="perf", required=True, metavar="COMMAND")
+    cli_perf.add_commands(below, _run_probes, lambda parser: options.add_place(parser.add_argument))
+
+    for passing in (run, below.choices["run"]):
+        passing.set_defaults(passes_on=True)  # what is left is for pytest
 
     listing = _command(commands, "requirements", _requirements, "print the catalogue of requirements")
     listing.add_argument("--requirement", action="append", metavar="ID", default=[], help="only these; globs work")
@@ -106,20 +113,32 @@ def _run(chosen: argparse.Namespace, rest: list[str]) -> int:
     settings = options.settings(vars(chosen))
     if not select(catalogue(paths.suites()), settings.patterns, settings.levels):
         raise _NothingSelectedError("no requirement has one of these ids and one of these levels")
-    if not settings.sandbox:
-        # Asked before pytest starts: one clear message instead of an error for each requirement.
-        cluster = Cluster.from_kubeconfig(settings.kubeconfig or options.default_kubeconfig(), settings.context)
-        cluster.version()
-        cluster.close()
-    else:
-        place.check_sandbox(settings)
+    _check_place(settings)
     if not settings.dry_run:
         writers(settings.report_dir)
     return pytest_run(_given(chosen), rest, workers=chosen.workers)
 
 
+def _check_place(settings: options.Settings) -> None:
+    """Ask before pytest starts: one clear message instead of an error for each requirement."""
+    if settings.sandbox:
+        place.check_sandbox(settings)
+        return
+    cluster = Cluster.from_kubeconfig(settings.kubeconfig or options.default_kubeconfig(), settings.context)
+    cluster.version()
+    cluster.close()
+
+
+def _run_probes(chosen: argparse.Namespace, rest: list[str]) -> int:
+    settings = options.settings(vars(chosen))
+    cli_perf.check(vars(chosen))
+    _check_place(settings)
+    return pytest_run(_given(chosen), rest, workers=None, suite="performance", plugins=("conformance.probing",))
+
+
 def pytest_run(
-    given: Sequence[str], rest: Sequence[str] = (), *, workers: str = "0", plugins: Sequence[object] = (),
+    given: Sequence[str], rest: Sequence[str] = (), *, workers: str | None = "0", suite: str = "smi",
+    plugins: Sequence[str] = (), registered: Sequence[object] = (),
 ) -> int:
     """Run the suites with pytest, apart from any project that the current directory may belong to."""
     suites = paths.suites()
@@ -128,13 +147,16 @@ def pytest_run(
     quiet += ["-p", "no:unraisableexception"]
     where = ["-c", os.devnull, f"--rootdir={suites}", f"--confcutdir={suites}"]
     verdict = _Verdict()
-    what = ["-p", "conformance.plugin", *where, *quiet, "-n", workers, *given, *rest, str(suites / "smi")]
+    loaded = [word for name in ("conformance.plugin", *plugins) for word in ("-p", name)]
+    # Without workers at all, not even an option to have them: measurements side by side would disturb each other.
+    spread = ["-p", "no:xdist"] if workers is None else ["-n", workers]
     with ExitStack() as opened:
-        if workers != "0":
+        if workers not in (None, "0"):
             # xdist makes a directory for each worker, and would leave it.
             base = opened.enter_context(TemporaryDirectory(prefix="mesh-conformance-workers-"))
-            what += ["--dist", "worksteal", f"--basetemp={base}/pytest"]
-        code: int = pytest.main(what, plugins=[verdict, *plugins])
+            spread += ["--dist", "worksteal", f"--basetemp={base}/pytest"]
+        what = [*loaded, *where, *quiet, *spread, *given, *rest, str(suites / suite)]
+        code: int = pytest.main(what, plugins=[verdict, *registered])
     return verdict.code if verdict.code is not None else _WITHOUT_VERDICT.get(code, ExitCode.ERROR)
 
 
@@ -168,8 +190,9 @@ def _given(chosen: argparse.Namespace) -> list[str]:
     """Write the options of `run` down again, for pytest."""
     words: list[str] = []
     for name, value in sorted(vars(chosen).items()):
-        option = "--" + name.removeprefix("conformance_").replace("_", "-")
-        if not name.startswith("conformance_") or value in (None, False):
+        kind, _, rest = name.partition("_")
+        option = "--" + rest.replace("_", "-")
+        if kind not in ("conformance", "performance") or value in (None, False):
             continue
         if value is True:
             words.append(option)

@@ -377,6 +377,20 @@ class Cluster:
         path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}/log"
         return self.request("GET", path, query=query).decode("utf-8", "replace")
 
+    # --- nodes ---
+
+    def nodes(self) -> tuple[Object, ...]:
+        """Return the nodes."""
+        return tuple(self.list("v1", "nodes")[0])
+
+    def node_proxy(
+        self, node: str, path: str, *, query: Mapping[str, str] | None = None, timeout: float | None = None,
+    ) -> bytes:
+        """Read a path of a node's kubelet, through the API server; takes the right to get `nodes/proxy`."""
+        target = f"/api/v1/nodes/{quote(node)}/proxy/{path.lstrip('/')}"
+        return self.request("GET", target, query=query, timeout=timeout,
+                            doing=f"asking the kubelet of node {node} for {path}")
+
 
 def describe(obj: Mapping[str, Any]) -> str:
     """Name an object as people do: `TrafficSplit demo/checkout`."""

@@ -6,6 +6,7 @@ deny-by-default, TrafficTargets allow the clients to use everything of the serve
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from conformance import smi
@@ -15,7 +16,7 @@ from conformance.topology import Topology
 
 CLIENTS: Final = ("client", "second-client")
 SERVERS: Final = ("v1", "v2", "v3")
-_PORTS: Final = (8080, 8081, 9090, 7070)
+PORTS: Final = (8080, 8081, 9090, 7070)
 
 
 def has_policy(topology: Topology, apis: ServedApis) -> bool:
@@ -29,11 +30,12 @@ def denied_everywhere(topology: Topology, apis: ServedApis) -> bool:
     return has_policy(topology, apis) and not topology.mesh.access.exempts
 
 
-def grant(topology: Topology, apis: ServedApis, *servers: str) -> None:
-    """Allow the clients to use these workloads, where that is needed. Raises ClusterError."""
+def grant(topology: Topology, apis: ServedApis, *servers: str, clients: Sequence[str] = CLIENTS,
+          ports: Sequence[int] = PORTS) -> None:
+    """Allow clients to use these workloads, where that is needed. Raises ClusterError."""
     if not denied_everywhere(topology, apis):
         return
-    targets = (target for server in servers for target in _targets(topology, apis, server))
+    targets = (target for server in servers for target in _targets(topology, apis, server, clients, ports))
     for obj in (*_routes(topology, apis), *targets):
         topology.cluster.apply(obj)
 
@@ -44,12 +46,14 @@ def _routes(topology: Topology, apis: ServedApis) -> list[Object]:
             smi.tcp_route(apis, "everything", namespace, [])]
 
 
-def _targets(topology: Topology, apis: ServedApis, server: str) -> list[Object]:
+def _targets(
+    topology: Topology, apis: ServedApis, server: str, clients: Sequence[str], ports: Sequence[int],
+) -> list[Object]:
     destination = topology.account(server)
-    sources = [topology.account(client) for client in CLIENTS]
-    ports = dict.fromkeys(smi.usual_port(apis, port) for port in _PORTS)
+    sources = [topology.account(client) for client in clients]
+    numbers = dict.fromkeys(smi.usual_port(apis, port) for port in ports)
     return [
         smi.traffic_target(apis, f"{server}-{number}-{kind.lower()}", topology.namespace("app"), destination,
                            [Rule(kind, "everything")], sources, port=port)
-        for number, port in enumerate(ports) for kind in ("HTTPRouteGroup", "TCPRoute")
+        for number, port in enumerate(numbers) for kind in ("HTTPRouteGroup", "TCPRoute")
     ]

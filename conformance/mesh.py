@@ -42,6 +42,24 @@ class Proxy:
 
 
 @dataclass(frozen=True)
+class Marks:
+    """Labels and annotations that tell a mesh to treat a pod differently; false where there are none."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.labels or self.annotations)
+
+    @property
+    def patch(self) -> Object:
+        """The patch of a pod template that sets them; empty where there are none."""
+        metadata = {"labels": dict(self.labels), "annotations": dict(self.annotations)}
+        found = {key: value for key, value in metadata.items() if value}
+        return {"metadata": found} if found else {}
+
+
+@dataclass(frozen=True)
 class Access:
     """How a mesh that implements TrafficTarget is told to deny by default, and where not to.
 
@@ -64,16 +82,15 @@ class Access:
     @property
     def ignorance(self) -> Object:
         """The patch of a pod template that makes its proxy ignore policy; empty where there is no such thing."""
-        metadata = {"labels": dict(self.ignorant_labels), "annotations": dict(self.ignorant_annotations)}
-        found = {key: value for key, value in metadata.items() if value}
-        return {"metadata": found} if found else {}
+        return Marks(self.ignorant_labels, self.ignorant_annotations).patch
 
 
 @dataclass(frozen=True)
 class Mesh:
     """What the harness knows of a mesh.
 
-    `convergence` is in seconds. `host` is how clients name a service where that is not cluster DNS.
+    `convergence` is in seconds. `host` is how clients name a service where that is not cluster DNS. `plaintext` marks
+    a pod whose traffic, in and out, the mesh does not encrypt although both sides have a sidecar.
     """
 
     name: str
@@ -89,6 +106,7 @@ class Mesh:
     apis: Mapping[str, tuple[str, ...]]
     manifests: tuple[str, ...]
     access: Access = field(default_factory=Access)
+    plaintext: Marks = field(default_factory=Marks)
 
     def claims(self, group: str, version: str) -> bool:
         """Tell whether the mesh says that it implements a version of an API group.
@@ -99,15 +117,22 @@ class Mesh:
             return version in RELEASED[DEFINITIONS] and any(self.apis.get(known) for known in RESOURCES)
         return version in self.apis.get(group, ())
 
-    def inject(self, template: Mapping[str, Any], *, ignorant: bool = False) -> Object:
+    def inject(self, template: Mapping[str, Any], *, ignorant: bool = False, plaintext: bool = False) -> Object:
         """Return a pod template as part of the mesh. A namespace label or annotation may be needed as well.
 
-        `ignorant`: its proxy shall not enforce policy, where the mesh has that.
+        `ignorant`: its proxy shall not enforce policy, where the mesh has that. `plaintext`: traffic to and from it
+        shall not be encrypted. Raises MeshError where the mesh cannot do that: what is measured of such a pod would
+        be taken for something else.
         """
         injected = copy.deepcopy(dict(template))
         _merge(injected, self.pod_template)
         if ignorant:
             _merge(injected, self.access.ignorance)
+        if plaintext:
+            if not self.plaintext:
+                raise MeshError(f"{self.title} has no way to leave the traffic of a pod unencrypted: its mesh.yaml "
+                                "has no 'plaintext'. Leave plaintext out for this mesh")
+            _merge(injected, self.plaintext.patch)
         return injected
 
     def version(self, cluster: Cluster) -> str | None:
@@ -161,6 +186,7 @@ def parse(file: Path) -> Mesh:
         apis={group: tuple(versions) for group, versions in data["apis"].items()},
         manifests=tuple(data.get("install", ())),
         access=_access(data.get("access", {})),
+        plaintext=Marks(**data.get("plaintext", {})),
     )
 
 

@@ -43,37 +43,46 @@ class Settings:
 
     def command(self, *requirements: str) -> str:
         """Return the command that repeats the run, or these requirements of it."""
-        words = ["mesh-conformance", "run"]
-        words += ["--mesh", ",".join(self.meshes)] if self.meshes != (DEFAULT_MESH,) else []
-        words += ["--kubeconfig", self.kubeconfig.name] if self.kubeconfig else []
-        words += ["--context", self.context] if self.context else []
-        words += ["--smi", self.smi] if self.smi != smi.GENERATIONS[0] else []
-        words += ["--mutant", self.mutant] if self.mutant else []
+        words = ["mesh-conformance", "run", *self.place]
         for pattern in requirements or self.patterns:
             words += ["--requirement", pattern]
         for level in () if requirements else self.levels:
             words += ["--level", level]
         return shlex.join(words)
 
+    @property
+    def place(self) -> list[str]:
+        """The options that say where a run takes place, and what is there."""
+        words = ["--mesh", ",".join(self.meshes)] if self.meshes != (DEFAULT_MESH,) else []
+        words += ["--kubeconfig", self.kubeconfig.name] if self.kubeconfig else []
+        words += ["--context", self.context] if self.context else []
+        words += ["--smi", self.smi] if self.smi != smi.GENERATIONS[0] else []
+        return words + (["--mutant", self.mutant] if self.mutant else [])
+
 
 def add_options(add: Callable[..., Any]) -> None:
     """Declare the options with `add`, the method of argparse's or pytest's parser."""
+    add_place(add)
+    add("--requirement", action="append", metavar="ID", dest="conformance_requirement",
+        help="requirement to check, such as SPLIT-003 or 'SPLIT-00*'; repeatable or a comma list (default: all)")
+    add("--level", action="append", metavar="LEVEL", dest="conformance_level",
+        help="only requirements of these levels: " + ", ".join(level.value for level in Level))
+    add("--dry-run", action="store_true", dest="conformance_dry_run",
+        help="look at the cluster, say what would run and what not, and stop")
+
+
+def add_place(add: Callable[..., Any]) -> None:
+    """Declare the options that say where something takes place and where its reports go."""
     add("--mesh", action="append", metavar="NAME", dest="conformance_mesh",
         help=f"mesh to judge, or path to its mesh.yaml; repeatable or a comma list (default: {DEFAULT_MESH})")
     add("--context", metavar="NAME", dest="conformance_context",
         help="kubeconfig context of the cluster to use; without this or --kubeconfig the sandbox is started")
     add("--kubeconfig", metavar="FILE", dest="conformance_kubeconfig", help="kubeconfig of the cluster to use")
-    add("--requirement", action="append", metavar="ID", dest="conformance_requirement",
-        help="requirement to check, such as SPLIT-003 or 'SPLIT-00*'; repeatable or a comma list (default: all)")
-    add("--level", action="append", metavar="LEVEL", dest="conformance_level",
-        help="only requirements of these levels: " + ", ".join(level.value for level in Level))
     add("--smi", metavar="NAME", dest="conformance_smi",
         help="what the sandbox serves: a version of SMI or what a mesh ships, one of "
              f"{', '.join(dialect.names())} (default: {smi.GENERATIONS[0]})")
     add("--mutant", metavar="NAME", dest="conformance_mutant",
         help="break the sandbox's reference mesh in this way; `mesh-conformance selftest --list` names them")
-    add("--dry-run", action="store_true", dest="conformance_dry_run",
-        help="look at the cluster, say what would run and what not, and stop")
     add("--keep", action="store_true", dest="conformance_keep",
         help="leave what was created in the cluster; a sandbox stays until Ctrl-C")
     add("--report-dir", metavar="DIR", dest="conformance_report_dir",

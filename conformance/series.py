@@ -188,7 +188,7 @@ class Series:
         self._stand.become(MUTANTS[task.mutant] if task.mutant else None)
         given = ["-q", f"--report-dir={task.directory}", f"--requirement={','.join(task.requirements)}"]
         given += [f"--mutant={task.mutant}"] if task.mutant else []
-        code = pytest_run(given, plugins=[_Lender(self._stand.stage)])
+        code = pytest_run(given, registered=[_Lender(self._stand.stage)])
         if code == ExitCode.INTERRUPTED:
             raise KeyboardInterrupt
         # Where something broke, nothing is known of what is left of it.

@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import yaml
 
 from conformance import paths
 from conformance.agents import Agent
-from conformance.cluster import Cluster, ClusterError, NotFound, Object
+from conformance.cluster import Cluster, Object
 from conformance.mesh import Mesh
+from conformance.pods import Pod, as_pod, autopsy, is_ready, state_of, trouble_of
 from conformance.service import Service, cluster_names
 from conformance.smi import Account
 from conformance.waiting import NotConverged, NotYet, Progress, eventually
@@ -41,6 +43,7 @@ class Workload:
     mesh: bool
     account: str = ""
     ignorant: bool = False
+    plaintext: bool = False
 
     @property
     def service_account(self) -> str:
@@ -48,20 +51,11 @@ class Workload:
         return self.account or self.name
 
 
-@dataclass(frozen=True)
-class Pod:
-    """A pod of a workload, as it was when it became ready; `restarts` over all its containers."""
-
-    name: str
-    namespace: str
-    workload: str
-    restarts: int
-
-
 class Topology:
     """The namespaces and workloads of one run on one mesh."""
 
-    def __init__(self, cluster: Cluster, mesh: Mesh, run: str, progress: Progress | None = None) -> None:
+    def __init__(self, cluster: Cluster, mesh: Mesh, run: str, progress: Progress | None = None, *,
+                 described: str = "topology.yaml") -> None:
         self.cluster = cluster
         self.mesh = mesh
         self.run = run
@@ -69,7 +63,7 @@ class Topology:
         self._pods: dict[str, Pod] = {}
         self._workloads: dict[str, Workload] = {}
         self._template = _load("agent.yaml")
-        self._described = _load("topology.yaml")
+        self._described = _load(described)
         self._namespaces = {entry["name"]: bool(entry["mesh"]) for entry in self._described["namespaces"]}
 
     def namespace(self, role: str = "app") -> str:
@@ -81,24 +75,47 @@ class Topology:
         for role, mesh in self._namespaces.items():
             self._create_namespace(role, mesh=mesh)
         workloads = [
-            Workload(entry["name"], entry["namespace"], entry.get("labels", {}), self._namespaces[entry["namespace"]])
-            for entry in self._described["workloads"]
+            Workload(entry["name"], entry["namespace"], entry.get("labels", {}), self._namespaces[entry["namespace"]],
+                     plaintext=entry.get("plaintext", False))
+            for entry in self._described["workloads"] if self.mesh.plaintext or not entry.get("plaintext")
         ]
         for workload in workloads:
             self._create(workload)
-        for name in self._described["services"]:
+        for name in self.standing():
             self.cluster.apply(self.service(name).manifest())
-        self._await(workload.name for workload in workloads)
+        self.settle(workload.name for workload in workloads)
 
     def deploy(self, name: str, labels: Mapping[str, str], *, account: str = "", role: str = "app",
                ignorant: bool = False) -> None:
-        """Add a workload to the mesh while a test runs and wait until it is ready.
+        """Add a workload while a test runs and wait until it is ready; in the mesh if its namespace is.
 
         `account` is its service account (default: one of its own name), `role` that of its namespace.
         `ignorant`: its proxy shall not enforce policy, where the mesh has that.
         """
-        self._create(Workload(name, role, labels, mesh=True, account=account, ignorant=ignorant))
-        self._await([name])
+        self.start(name, labels, account=account, role=role, ignorant=ignorant)
+        self.settle([name])
+
+    def start(self, name: str, labels: Mapping[str, str], *, account: str = "", role: str = "app",
+              ignorant: bool = False) -> None:
+        """Add a workload as `deploy` does, without waiting for its pod."""
+        self._create(Workload(name, role, labels, mesh=self._namespaces[role], account=account, ignorant=ignorant))
+
+    def restart(self, name: str) -> None:
+        """Replace a workload's pod as `kubectl rollout restart` does, and wait until only the new one is left."""
+        old = self._pods[name]
+        annotations = {"kubectl.kubernetes.io/restartedAt": datetime.now(UTC).isoformat(timespec="seconds")}
+        self.cluster.patch(
+            {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": old.namespace}},
+            {"spec": {"template": {"metadata": {"annotations": annotations}}}})
+
+        def replaced() -> Pod:
+            pods, _ = self.cluster.list("v1", "pods", old.namespace, labels=f"{WORKLOAD_LABEL}={name}")
+            if len(pods) != 1 or pods[0]["metadata"]["name"] == old.name or not is_ready(pods[0]):
+                raise NotYet("; ".join(state_of(pod["metadata"]["name"], pod) for pod in pods) or "there is no pod")
+            return as_pod(name, pods[0])
+
+        self._pods[name] = eventually(replaced, what=f"the pod of {name} to be replaced", within=READY_WITHIN,
+                                      consecutive=1, longest=0.2, progress=self._progress).last
 
     def withdraw(self, name: str) -> None:
         """Remove a workload that a test added and wait until its pods are gone."""
@@ -123,6 +140,14 @@ class Topology:
             if workload.namespace == role
             and selector.items() <= {WORKLOAD_LABEL: name, **workload.labels}.items()
         )
+
+    def standing(self) -> tuple[str, ...]:
+        """Return the workloads that have a Service as long as the run."""
+        return tuple(name for name in self._described["services"] if name in self._workloads)
+
+    def in_mesh(self, workload: str) -> bool:
+        """Tell whether a workload's pods are part of the mesh."""
+        return self._workloads[workload].mesh
 
     def agent(self, workload: str) -> Agent:
         """Return the agent of a workload's pod."""
@@ -169,18 +194,32 @@ class Topology:
         """Return the workload that a pod belongs to, or None for a pod that is none of ours."""
         return next((entry.workload for entry in self._pods.values() if entry.name == pod), None)
 
+    def control_plane_pods(self) -> tuple[tuple[str, str], ...]:
+        """Return namespace and name of the pods of the mesh's control plane. Raises ClusterError, ProvisionError."""
+        found = []
+        for workload in self.mesh.control_plane:
+            owner = self.cluster.get("apps/v1", workload.kind, workload.name, workload.namespace)
+            wanted = owner["spec"]["selector"].get("matchLabels")
+            if not wanted:
+                raise ProvisionError(f"{workload.kind} {workload.namespace}/{workload.name} selects its pods without "
+                                     "matchLabels, so that they cannot be listed")
+            labels = ",".join(f"{name}={value}" for name, value in wanted.items())
+            pods, _ = self.cluster.list("v1", "pods", workload.namespace, labels=labels)
+            found += [(pod["metadata"]["namespace"], pod["metadata"]["name"]) for pod in pods]
+        return tuple(found)
+
     def disturbances(self) -> list[str]:
         """Say which pods are no longer as they were when they became ready: gone, restarted or not ready."""
         found = {pod["metadata"]["name"]: pod for pod in self._list_pods()}
         return [
             trouble for known in self._pods.values()
-            if (trouble := _trouble(known, found.get(known.name)))
+            if (trouble := trouble_of(known, found.get(known.name)))
         ]
 
     def states(self) -> list[str]:
         """Say of each workload how its pod is now."""
         pods = {pod["metadata"]["labels"].get(WORKLOAD_LABEL): pod for pod in self._list_pods()}
-        return [f"{_state(name, pods.get(name))}" for name in sorted(self._workloads)]
+        return [f"{state_of(name, pods.get(name))}" for name in sorted(self._workloads)]
 
     def remove(self) -> None:
         """Delete everything that carries this run's label and wait until it is gone. Raises ProvisionError."""
@@ -201,7 +240,10 @@ class Topology:
                             "metadata": {"name": name, "labels": labels, "annotations": annotations}})
         self.cluster.apply(self._ours("v1", "ConfigMap", "agent", name) | {
             "data": {"agent.py": paths.agent_program().read_text(encoding="utf-8")},
-            "binaryData": {libraries.ZIP_NAME: base64.b64encode(libraries.h2_zip()).decode()},
+            "binaryData": {
+                libraries.ZIP_NAME: base64.b64encode(libraries.h2_zip()).decode(),
+                libraries.LOAD_NAME: base64.b64encode(libraries.load_zip()).decode(),
+            },
         })
 
     def _create(self, workload: Workload) -> None:
@@ -212,7 +254,7 @@ class Topology:
         template: Object = {"metadata": {"labels": labels},
                             "spec": {**self._template["spec"], "serviceAccountName": workload.service_account}}
         if workload.mesh:
-            template = self.mesh.inject(template, ignorant=workload.ignorant)
+            template = self.mesh.inject(template, ignorant=workload.ignorant, plaintext=workload.plaintext)
         self.cluster.apply(self._ours("apps/v1", "Deployment", workload.name, namespace) | {"spec": {
             "replicas": 1, "selector": {"matchLabels": {WORKLOAD_LABEL: workload.name}}, "template": template,
         }})
@@ -227,15 +269,16 @@ class Topology:
         pods, _ = self.cluster.list("v1", "pods", labels=f"{RUN_LABEL}={self.run}")
         return pods
 
-    def _await(self, names: Iterable[str]) -> None:
+    def settle(self, names: Iterable[str]) -> None:
+        """Wait until the pods of these workloads are ready. Raises ProvisionError."""
         wanted = frozenset(names)
 
         def ready() -> dict[str, Pod]:
             pods = {pod["metadata"]["labels"].get(WORKLOAD_LABEL): pod for pod in self._list_pods()}
-            missing = sorted(name for name in wanted if name not in pods or not _ready(pods[name]))
+            missing = sorted(name for name in wanted if name not in pods or not is_ready(pods[name]))
             if missing:
-                raise NotYet("; ".join(_state(name, pods.get(name)) for name in missing))
-            return {name: _as_pod(name, pods[name]) for name in wanted}
+                raise NotYet("; ".join(state_of(name, pods.get(name)) for name in missing))
+            return {name: as_pod(name, pods[name]) for name in wanted}
 
         try:
             waited = eventually(ready, what=f"the pods of {', '.join(sorted(wanted))} to be ready",
@@ -248,8 +291,8 @@ class Topology:
         """Collect what tells why pods are not ready: their events and the end of their logs."""
         lines: list[str] = []
         for pod in self._list_pods():
-            if pod["metadata"]["labels"].get(WORKLOAD_LABEL) in wanted and not _ready(pod):
-                lines += _autopsy(self.cluster, pod)
+            if pod["metadata"]["labels"].get(WORKLOAD_LABEL) in wanted and not is_ready(pod):
+                lines += autopsy(self.cluster, pod)
         return "\n".join(lines) or "no pod was created; look at the events of the Deployments"
 
 
@@ -278,41 +321,6 @@ def _load(name: str) -> dict[str, Any]:
     return data
 
 
-def _ready(pod: Object) -> bool:
-    conditions = {entry["type"]: entry["status"] for entry in pod.get("status", {}).get("conditions") or ()}
-    return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
-
-
-def _restarts(pod: Object) -> int:
-    return sum(int(entry.get("restartCount", 0)) for entry in pod["status"].get("containerStatuses") or ())
-
-
-def _as_pod(workload: str, pod: Object) -> Pod:
-    return Pod(pod["metadata"]["name"], pod["metadata"]["namespace"], workload, _restarts(pod))
-
-
-def _state(name: str, pod: Object | None) -> str:
-    if pod is None:
-        return f"{name} has no pod yet"
-    status = pod.get("status", {})
-    waiting = [
-        f"container {entry['name']}: {entry['state']['waiting'].get('reason', 'waiting')}"
-        for entry in (status.get("initContainerStatuses") or []) + (status.get("containerStatuses") or [])
-        if entry.get("state", {}).get("waiting")
-    ]
-    unready = [entry["name"] for entry in status.get("containerStatuses") or () if not entry.get("ready")]
-    detail = waiting or ([f"not ready: {', '.join(unready)}"] if unready else [])
-    return f"{name} is {status.get('phase', 'unknown')}" + (f" ({'; '.join(detail)})" if detail else "")
-
-
-def _trouble(known: Pod, pod: Object | None) -> str:
-    if pod is None:
-        return f"pod {known.name} is gone"
-    if _restarts(pod) > known.restarts:
-        return f"a container of pod {known.name} has restarted"
-    return "" if _ready(pod) else f"pod {known.name} is not ready: {_state(known.workload, pod)}"
-
-
 def _blocked(namespace: Object) -> str:
     name = namespace["metadata"]["name"]
     reasons = [
@@ -320,26 +328,3 @@ def _blocked(namespace: Object) -> str:
         if entry.get("status") == "True"
     ]
     return f"{name} is still there" + (f": {'; '.join(reasons)}" if reasons else "")
-
-
-def _autopsy(cluster: Cluster, pod: Object) -> list[str]:
-    name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
-    lines = [f"pod {name}:"]
-    try:
-        events, _ = cluster.list("v1", "events", namespace, fields=f"involvedObject.name={name}")
-        lines += [f"  event {event.get('reason')}: {event.get('message')}" for event in events[-8:]]
-        for container in pod["spec"]["containers"]:
-            log = _log(cluster, namespace, name, container["name"])
-            lines += [f"  log of {container['name']}: {line}" for line in log]
-    except ClusterError as error:
-        lines.append(f"  no more is known: {error}")
-    return lines
-
-
-def _log(cluster: Cluster, namespace: str, pod: str, container: str) -> list[str]:
-    try:
-        return cluster.pod_log(namespace, pod, container, tail=15).splitlines()
-    except NotFound:
-        return []
-    except ClusterError as error:
-        return [f"({error.found})"]

@@ -9,7 +9,7 @@ This module travels into pods: standard library only, Python 3.9.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 LINEAR = 256  # nanoseconds below which each value has a bucket of its own
@@ -115,12 +115,17 @@ class Histogram:
         try:
             if not isinstance(data, Mapping) or data["unit"] != "ns":
                 raise ValueError("not a histogram of nanoseconds")
-            for index, count in data["counts"]:
+            for entry in data["counts"]:
+                if len(entry) != 2:
+                    raise ValueError(f"no bucket {entry!r:.40}")
+                index, count = entry
                 if type(index) is not int or type(count) is not int or not 0 <= index <= LAST or count <= 0:
                     raise ValueError(f"no bucket {index!r:.40} with {count!r:.40} values")
                 histogram._counts[index] = histogram._counts.get(index, 0) + count
-            histogram.count, histogram.total = int(data["count"]), int(data["sum"])
-            histogram.min, histogram.max = int(data["min"]), int(data["max"])
+            counts = [data[name] for name in ("count", "sum", "min", "max")]
+            if not all(type(number) is int and number >= 0 for number in counts):
+                raise ValueError(f"a histogram with {counts!r:.80}")
+            histogram.count, histogram.total, histogram.min, histogram.max = counts
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a histogram: {type(error).__name__}: {error}") from None
         if histogram.count != sum(histogram._counts.values()):
@@ -130,3 +135,11 @@ class Histogram:
             if bucket(histogram.min) != min(used) or bucket(histogram.max) != max(used):
                 raise ValueError("a histogram whose least or greatest value is in none of its buckets")
         return histogram
+
+
+def together(histograms: Iterable[Histogram]) -> Histogram:
+    """Return all that several histograms have counted."""
+    whole = Histogram()
+    for histogram in histograms:
+        whole.merge(histogram)
+    return whole

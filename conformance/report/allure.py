@@ -90,7 +90,7 @@ class Allure:
         ]
         write_whole(self._directory / "categories.json", json.dumps(categories, indent=2) + "\n")
         self._facts = _facts(header)
-        write_whole(self._directory / ENVIRONMENT, _properties(self._facts))
+        write_whole(self._directory / ENVIRONMENT, properties(self._facts))
 
     def result(self, result: Result) -> None:
         """Write a result and its attachments."""
@@ -110,7 +110,7 @@ class Allure:
         for verdict in footer.verdicts:
             name = f"verdict.{verdict.mesh}.{verdict.api}/{verdict.version}"
             self._facts[name] = f"{verdict.compliance}, capability {verdict.capability}"
-        write_whole(self._directory / ENVIRONMENT, _properties(self._facts))
+        write_whole(self._directory / ENVIRONMENT, properties(self._facts))
 
 
 def _test(result: Result, start: int, stop: int) -> TestResult:
@@ -208,7 +208,7 @@ def _facts(header: Header) -> dict[str, str]:
     }
 
 
-def _properties(facts: Mapping[str, str]) -> str:
+def properties(facts: Mapping[str, str]) -> str:
     return "".join(f"{_property(name, key=True)}={_property(value)}\n" for name, value in facts.items())
 
 

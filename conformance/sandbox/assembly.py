@@ -7,9 +7,11 @@ import logging
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from conformance.sandbox.accounting import machine
 from conformance.sandbox.apiserver import ApiServer, PortTakenError
-from conformance.sandbox.apiserver.errors import ApiError
-from conformance.sandbox.apiserver.resources import CRDS
+from conformance.sandbox.apiserver.errors import ApiError, unavailable
+from conformance.sandbox.apiserver.resources import CRDS, PODS
+from conformance.sandbox.apiserver.summary import Summarizer
 from conformance.sandbox.containers import RuntimeClient
 from conformance.sandbox.controllers import (
     NODE,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from conformance.sandbox.apiserver.objects import JSON
     from conformance.sandbox.apiserver.store import Store
 
 _LOG = logging.getLogger(__name__)
@@ -40,7 +43,7 @@ _LOG = logging.getLogger(__name__)
 class Assembly:
     """The parts of one sandbox. What is named by an attribute exists from `start()` on.
 
-    It is also the PodBackend of the API server, which must exist before the kubelet that answers can.
+    It is also PodBackend and NodeBackend of the API server, which must exist before the kubelet that answers can.
     """
 
     network: Network
@@ -57,6 +60,7 @@ class Assembly:
         self._port = port
         self._parent = parent
         self._tasks: list[asyncio.Task[None]] = []
+        self._summarizer = Summarizer(NODE)
 
     @property
     def directory(self) -> Path:
@@ -82,6 +86,7 @@ class Assembly:
             port=self._port,
             pods=self,
             resolve_service=self._resolve,
+            nodes=self,
         )
         store = self.api.store
         store.allocate, store.release = self.network.services.allocate, self.network.services.release
@@ -190,6 +195,16 @@ class Assembly:
     def endpoint(self, namespace: str, name: str, port: int) -> tuple[str, int]:
         """Where a pod's port is, from the kubelet."""
         return self.kubelet.endpoint(namespace, name, port)
+
+    # --- NodeBackend
+
+    async def summary(self, node: str) -> JSON:
+        """What the node and its pods have used; there is one node that can tell."""
+        if node != NODE:
+            raise unavailable(f"node {node} is only an object: there is no kubelet behind it")
+        usage = {f"process://{pid}": used for pid, used in (await self.runtime.usage()).items()}
+        pods = [pod for pod in self.api.store.select(PODS) if pod["spec"].get("nodeName") == NODE]
+        return self._summarizer.summary(await asyncio.to_thread(machine), pods, usage)
 
 
 def _report(task: asyncio.Task[None]) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from conformance.sandbox import runtime
+from conformance.sandbox.accounting import Account, ContainerUsage
 from conformance.sandbox.errors import SandboxError
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class RuntimeClient:
         self._starting: dict[str, asyncio.Future[Container]] = {}
         self._containers: dict[str, Container] = {}
         self._reading: asyncio.Task[None] | None = None
+        self._account = Account()
         self.directory = Path()
         self.lost = asyncio.Event()
         """Set when the runtime has ended, for whatever reason; every container has ended with it."""
@@ -154,6 +156,11 @@ class RuntimeClient:
         finally:
             self._starting.pop(name, None)
 
+    async def usage(self) -> dict[int, ContainerUsage]:
+        """What each running container has used so far, by the process number of its main process."""
+        leaders = {name: container.pid for name, container in self._containers.items()}
+        return await asyncio.to_thread(self._account.read, leaders)
+
     def signal(self, container: Container, number: int) -> None:
         """Send a signal to the main process; SIGKILL goes to the whole container. No error when it has ended."""
         with contextlib.suppress(ContainerError):
@@ -200,8 +207,12 @@ class RuntimeClient:
             starting = self._starting.get(event["failed"])
             if starting is not None and not starting.done():
                 starting.set_exception(ContainerError(event["message"]))
+        elif "orphan" in event:
+            self._account.add(event["orphan"], event["cpu"])
         else:
-            self._containers.pop(event["exited"]).ended.set_result(Exit(event["code"], event["signal"]))
+            name = event["exited"]
+            self._containers.pop(name).ended.set_result(Exit(event["code"], event["signal"]))
+            self._account.close(name)
 
     async def close(self) -> None:
         """End the runtime with all that it runs; returns when nothing is left. Never raises."""

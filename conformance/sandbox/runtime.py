@@ -8,6 +8,9 @@ killed with -9. It takes commands as JSON lines on its standard input and report
     {"signal": ID, "number": N}    to the container's main process; 9 goes to its whole process group
                                    -> in the end {"exited": ID, "code": N, "signal": N or null}
 
+Unasked it says {"orphan": ID, "cpu": SECONDS} of a process whose parent in the container had ended before it did, for
+its CPU time is nowhere else to be found afterwards.
+
 The first line that it prints is {"ready": DIRECTORY} or {"error": TEXT}. When its input ends, or its owner does, it
 kills every container and whatever these have left behind, removes the directory, and exits.
 
@@ -84,10 +87,11 @@ class Containers:
             if number == signal.SIGKILL:
                 os.killpg(process.pid, number)
             else:
-                process.send_signal(number)
+                # Not by Popen, which would collect a process that has just ended, and `reap` would never hear of it.
+                os.kill(process.pid, number)
 
     def reap(self) -> list[tuple[str, int]]:
-        """Collect what has ended: (container, return code as of subprocess). Orphans are reaped silently."""
+        """Collect what has ended: (container, return code as of subprocess). Of orphans, the CPU time is reported."""
         names = {process.pid: name for name, process in self._running.items()}
         ended = []
         while True:
@@ -100,7 +104,10 @@ class Containers:
                 break
             name = names.get(info.si_pid)
             if name is None:
-                os.waitpid(info.si_pid, 0)
+                container = names.get(_session(info.si_pid))
+                used = os.wait4(info.si_pid, 0)[2]
+                if container is not None:
+                    _report(orphan=container, cpu=used.ru_utime + used.ru_stime)
                 continue
             # As in a PID namespace, nothing in a container outlives its main process.
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -140,11 +147,23 @@ def _children() -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                # The command, field 2, may itself contain spaces and brackets.
-                status = (entry / "stat").read_bytes().rpartition(b")")[2].split()
-                if int(status[1]) == own:
+                if int(_status(int(entry.name))[1]) == own:
                     found.append(int(entry.name))
     return found
+
+
+def _session(pid: int) -> int:
+    """The session of a process, also of one that is only waited for; 0 when it cannot be found out."""
+    try:
+        return int(_status(pid)[3])
+    except OSError:
+        return 0
+
+
+def _status(pid: int) -> list[bytes]:
+    """What the kernel says of a process, from field 3 on: state, parent, group, session, … (proc(5))."""
+    # The command, field 2, may itself contain spaces and brackets.
+    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
 
 
 def _report(**event: Any) -> None:

@@ -19,6 +19,8 @@ The control port speaks JSON:
     DELETE /batch/ID                             end it now; what was not sent is reported as `unsent`
     GET    /received?sample=A (or samples=A,B)   what this pod received of a sample
     DELETE /received                             forget all records
+    POST, GET, DELETE  /load, /target            load engine and fast server, when load.zip lies beside this file; see
+                                                 conformance/performance/load/control.py
 
 Identity comes from the environment: POD_NAME (else the host name), POD_NAMESPACE, SERVICE_ACCOUNT.
 """
@@ -185,20 +187,29 @@ class Record:
         self.size = 0
 
 
-# --- HTTP/2 ----------------------------------------------------------------------------------------------------------
+# --- what travels beside this file -----------------------------------------------------------------------------------
+
+
+def beside(archive: str, module: str, otherwise: str) -> ModuleType:
+    """A part of this program that travels in a ZIP of its own. Raises Malformed with `otherwise`."""
+    if module not in sys.modules:
+        path = os.path.join(os.path.dirname(os.path.abspath(__file__)), archive)  # noqa: PTH100, PTH118, PTH120
+        if path not in sys.path:
+            sys.path.insert(0, path)
+    try:
+        return importlib.import_module(module)
+    except Exception as error:  # noqa: BLE001 - an older Python fails in more ways than that of a missing file
+        raise Malformed(501, f"{otherwise}: {type(error).__name__}: {error}") from None
 
 
 def http2() -> ModuleType:
-    """The part of this program that speaks HTTP/2, from the ZIP beside it. Raises Malformed."""
-    if "agent_h2" not in sys.modules:
-        archive = os.path.join(os.path.dirname(os.path.abspath(__file__)), "h2.zip")  # noqa: PTH100, PTH118, PTH120
-        if archive not in sys.path:
-            sys.path.insert(0, archive)
-    try:
-        return importlib.import_module("agent_h2")
-    except Exception as error:  # noqa: BLE001 - an older Python fails in more ways than that of a missing file
-        message = f"no HTTP/2 here: need h2.zip beside agent.py and Python 3.10: {type(error).__name__}: {error}"
-        raise Malformed(501, message) from None
+    """The part of this program that speaks HTTP/2. Raises Malformed."""
+    return beside("h2.zip", "agent_h2", "no HTTP/2 here: need h2.zip beside agent.py and Python 3.10")
+
+
+def load_control() -> ModuleType:
+    """The part of this program that makes load. Raises Malformed."""
+    return beside("load.zip", "conformance.performance.load.control", "no load here: need load.zip beside agent.py")
 
 
 # --- HTTP/1.1 messages -----------------------------------------------------------------------------------------------
@@ -1205,6 +1216,7 @@ class Control(Port):
         self.identity, self.record, self.ports = identity, record, ports
         self.batches: collections.OrderedDict[str, Batch] = collections.OrderedDict()
         self.loop = asyncio.get_running_loop()
+        self.loads: Any = None
 
     def connect(self) -> HttpServer:
         return HttpServer(self, self.respond, limit=CONTROL_LIMIT, keep_body=True)
@@ -1240,13 +1252,33 @@ class Control(Port):
             return self.start(connection, request)
         if command in (("GET", "batch", "ID"), ("DELETE", "batch", "ID")):
             return self.poll(connection, request, unquote(name), query)
-        if command == ("GET", "received", ""):
-            return 200, self.received(query)
-        if command == ("DELETE", "received", ""):
-            self.record.clear()
-            return 200, {"ok": True}
+        if what == "received" and not name and request.method in ("GET", "HEAD", "DELETE"):
+            return 200, self.forget() if request.method == "DELETE" else self.received(query)
+        if what in ("load", "target"):
+            return self.load(connection, request, command[0], what, unquote(name), query)
         known = what in ("healthz", "whoami", "batch", "received")
         raise Malformed(405 if known else 404, "no such command; the head of agent.py lists them")
+
+    def load(
+        self, connection: HttpServer, request: Request, method: str, what: str, name: str, query: dict[str, str]
+    ) -> tuple[int, dict[str, Any] | bytes | None]:
+        module = load_control()
+        if self.loads is None:
+            who = self.identity.fields(0)
+            self.loads = module.Loads(who, threads=lambda: any(b.running for b in self.batches.values()))
+
+        def later(status: int, said: dict[str, Any] | bytes) -> None:
+            connection.later(self.json(request, status, said))
+
+        try:
+            status, said = self.loads.route(method, what, name, query, bytes(request.body.kept), later)
+        except module.Refused as refused:
+            raise Malformed(refused.status, str(refused)) from None
+        return status, said
+
+    def forget(self) -> dict[str, Any]:
+        self.record.clear()
+        return {"ok": True}
 
     def received(self, query: dict[str, str]) -> dict[str, Any]:
         if "samples" in query:

@@ -1,25 +1,38 @@
-"""What travels beside the agent so that it speaks HTTP/2 on a stock `python` image: one ZIP in its ConfigMap.
+"""What travels beside the agent in its ConfigMap, for a stock `python` image: two ZIPs.
 
-The standard library has no HTTP/2. The ZIP holds `agent_h2.py` and, as installed here, the pure-Python packages `h2`,
-`hpack` and `hyperframe` with their licences. Python imports from a ZIP, so that nothing is installed in the pod.
+Python imports from a ZIP, so that nothing is installed in the pod.
+
+- h2.zip, since the standard library has no HTTP/2: `agent_h2.py` and, as installed here, the pure-Python packages `h2`,
+  `hpack` and `hyperframe` with their licences.
+- load.zip: the load engine and the fast server, under the names they have here. `python load.zip` runs them anywhere.
 """
 
 from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
 
 ZIP_NAME: Final = "h2.zip"
-"""Under this name, beside agent.py, the agent looks for the ZIP."""
+LOAD_NAME: Final = "load.zip"
+"""Under these names, beside agent.py, the agent looks for the ZIPs."""
 LIMIT: Final = 300 * 1024
-"""Bytes the ZIP may take: what a ConfigMap holds (1 MiB, binary data in base64) leaves room for the agent."""
+"""Bytes h2.zip may take: what a ConfigMap holds (1 MiB, binary data in base64) leaves room for the agent."""
 
 _PACKAGES: Final = ("h2", "hpack", "hyperframe")
 _AGENT_PART: Final = Path(__file__).with_name("agent_h2.py")
+_CONFORMANCE: Final = Path(__file__).parent.parent
+_LOAD: Final = ("__init__.py", "performance/__init__.py", "performance/histogram.py", "performance/load/*.py")
+_RUN_LOAD: Final = b"""import sys
+
+from conformance.performance.load.main import main
+
+sys.exit(main(sys.argv[1:]))
+"""
 _ALWAYS: Final = (1980, 1, 1, 0, 0, 0)  # the first date a ZIP knows, so that the same files make the same bytes
 
 
@@ -33,6 +46,23 @@ def h2_zip() -> bytes:
     files = {_AGENT_PART.name: _AGENT_PART.read_bytes()}
     for package in _PACKAGES:
         files |= _files(package)
+    data = _zip(files)
+    if len(data) > LIMIT:
+        raise LibraryMissing(f"the agent's HTTP/2 library takes {len(data)} bytes as a ZIP, over the limit of {LIMIT}; "
+                             f"install versions of {', '.join(_PACKAGES)} that this release was tested with")
+    return data
+
+
+@cache
+def load_zip() -> bytes:
+    """Return the ZIP with the load engine: the same bytes for the same version of the harness."""
+    files = {str(path.relative_to(_CONFORMANCE.parent)): path.read_bytes()
+             for pattern in _LOAD for path in _CONFORMANCE.glob(pattern)}
+    return _zip({**files, "__main__.py": _RUN_LOAD})
+
+
+def _zip(files: Mapping[str, bytes]) -> bytes:
+    """Return a ZIP of the files, the same bytes for the same files."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name in sorted(files):
@@ -40,11 +70,7 @@ def h2_zip() -> bytes:
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, files[name])
-    data = buffer.getvalue()
-    if len(data) > LIMIT:
-        raise LibraryMissing(f"the agent's HTTP/2 library takes {len(data)} bytes as a ZIP, over the limit of {LIMIT}; "
-                             f"install versions of {', '.join(_PACKAGES)} that this release was tested with")
-    return data
+    return buffer.getvalue()
 
 
 def _files(package: str) -> dict[str, bytes]:

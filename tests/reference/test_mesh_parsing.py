@@ -152,7 +152,7 @@ def test_headless_and_external_services_have_no_cluster_ip():
     assert (external.cluster_ip, external.external_name, external.ports) == ("", "x.y", ())
 
 
-def test_slice_has_ready_ipv4_endpoints_with_their_own_ports():
+def test_slice_has_ipv4_endpoints_with_their_own_ports_and_whether_they_are_ready():
     read = parse.slice_endpoints({
         "metadata": {"name": "s-1", "namespace": "demo", "labels": {"kubernetes.io/service-name": "s"}},
         "addressType": "IPv4", "ports": [{"name": "http", "port": 8081}, {"name": "u", "port": 5, "protocol": "UDP"}],
@@ -163,7 +163,9 @@ def test_slice_has_ready_ipv4_endpoints_with_their_own_ports():
         ],
     })
     ports = (("http", 8081),)
-    assert read == (("demo", "s"), (Endpoint("10.7.0.2", ports, (5,)), Endpoint("10.7.0.3", ports, (5,))))
+    assert read == (("demo", "s"), tuple(
+        Endpoint(f"10.7.0.{last}", ports, (5,), ready) for last, ready in ((2, True), (3, True), (4, False), (5, False))
+    ))
 
 
 @pytest.mark.parametrize("change", [{"addressType": "IPv6"}, {"metadata": {"name": "x", "namespace": "demo"}}])

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from conformance.sandbox.apiserver.discovery import AGGREGATED
 from conformance.sandbox.apiserver.errors import ApiError, method_not_allowed, no_such_path
 from conformance.sandbox.apiserver.reading import flag
+from conformance.sandbox.apiserver.resources import NODES
 from conformance.sandbox.apiserver.reviews import review_of
 from conformance.sandbox.apiserver.targets import locate
 from conformance.sandbox.apiserver.wire import negotiate, refuse, respond
@@ -177,7 +178,8 @@ class Routes:
         handlers = self._handlers
         match target.subresource:
             case "proxy":
-                return await handlers.proxy.serve(request, target)
+                of_node = target.resource.key == NODES.key
+                return await (handlers.nodes if of_node else handlers.proxy).serve(request, target)
             case "log":
                 return await handlers.pods.log(request, target)
             case "scale":

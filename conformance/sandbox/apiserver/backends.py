@@ -1,9 +1,12 @@
-"""What the API server asks of the node: logs of pods, and where a pod can be reached."""
+"""What the API server asks of the node: logs of pods, where a pod can be reached, and what all of it consumes."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from conformance.sandbox.apiserver.objects import JSON
 
 
 class PodBackend(Protocol):
@@ -28,6 +31,14 @@ class PodBackend(Protocol):
 
     def endpoint(self, namespace: str, name: str, port: int) -> tuple[str, int]:
         """The loopback address behind the pod's port. Raises ApiError 404 or 503 when there is none."""
+        ...
+
+
+class NodeBackend(Protocol):
+    """What the API server asks of the node about the node itself."""
+
+    async def summary(self, node: str) -> JSON:
+        """What the node and its pods have used so far: a Summary of stats/v1alpha1. Raises ApiError 503 or 404."""
         ...
 
 

@@ -8,6 +8,7 @@ from conformance.sandbox.apiserver import roles
 from conformance.sandbox.apiserver.aggregation import Aggregator
 from conformance.sandbox.apiserver.deleting import Deleter
 from conformance.sandbox.apiserver.discovery import Discovery
+from conformance.sandbox.apiserver.nodeapi import NodeHandler
 from conformance.sandbox.apiserver.openapi import OpenApi
 from conformance.sandbox.apiserver.podapi import PodHandler
 from conformance.sandbox.apiserver.proxy import Forwarder, ProxyHandler
@@ -23,7 +24,7 @@ from conformance.sandbox.apiserver.writing import Editor
 
 if TYPE_CHECKING:
     from conformance.sandbox.apiserver.access import Tokens
-    from conformance.sandbox.apiserver.backends import PodBackend, ServiceResolver
+    from conformance.sandbox.apiserver.backends import NodeBackend, PodBackend, ServiceResolver
     from conformance.sandbox.apiserver.store import Store
 
 
@@ -31,7 +32,12 @@ class Handlers:
     """One of each handler, on one store. To be made in the event loop that serves the requests."""
 
     def __init__(
-        self, store: Store, tokens: Tokens, pods: PodBackend | None, resolve_service: ServiceResolver | None
+        self,
+        store: Store,
+        tokens: Tokens,
+        pods: PodBackend | None,
+        resolve_service: ServiceResolver | None,
+        nodes: NodeBackend | None = None,
     ) -> None:
         self.store = store
         self.authorizer = Authorizer(store)
@@ -49,6 +55,7 @@ class Handlers:
         self.reviews = ReviewHandler(tokens, self.authorizer)
         self.tokens = TokenHandler(store, tokens)
         self.pods = PodHandler(store, pods)
+        self.nodes = NodeHandler(store, nodes)
         self.proxy = ProxyHandler(store, Forwarder(), pods, resolve_service)
         self.aggregator = Aggregator(store, self.discovery, resolve_service)
         self._observers.append(self.aggregator.observe)

@@ -14,15 +14,28 @@ def _statuses(obj: JSON, field: str = "containerStatuses") -> list[JSON]:
     return dig(obj, f"status.{field}") or []
 
 
+def _sidecars(obj: JSON) -> list[str]:
+    """Init containers that go on running."""
+    containers = dig(obj, "spec.initContainers") or ()
+    return [item["name"] for item in containers if item.get("restartPolicy") == "Always"]
+
+
+def _lasting(obj: JSON) -> list[JSON]:
+    """The statuses of containers that run as long as the pod, sidecars among them."""
+    sidecars = _sidecars(obj)
+    return [*(status for status in _statuses(obj, "initContainerStatuses") if status.get("name") in sidecars),
+            *_statuses(obj)]
+
+
 def pod_ready(obj: JSON) -> str:
     """Ready containers of all, such as `1/2`."""
-    ready = sum(1 for status in _statuses(obj) if status.get("ready"))
-    return f"{ready}/{len(obj['spec'].get('containers') or ())}"
+    ready = sum(1 for status in _lasting(obj) if status.get("ready"))
+    return f"{ready}/{len(obj['spec'].get('containers') or ()) + len(_sidecars(obj))}"
 
 
 def pod_restarts(obj: JSON, since: Callable[[str], str]) -> str:
     """Restarts in all, with the time of the last one when it is known."""
-    statuses = _statuses(obj)
+    statuses = _lasting(obj)
     count = sum(int(status.get("restartCount") or 0) for status in statuses)
     ends = [
         str(dig(status, "lastState.terminated.finishedAt"))
@@ -43,8 +56,11 @@ def _ended(terminated: JSON) -> str:
 def _initialising(obj: JSON) -> str | None:
     """The state of the first init container that has not succeeded; None when all have."""
     total = len(obj["spec"].get("initContainers") or ())
+    sidecars = _sidecars(obj)
     for index, status in enumerate(_statuses(obj, "initContainerStatuses")):
         state = status.get("state") or {}
+        if status.get("name") in sidecars and status.get("started"):
+            continue
         terminated, waiting = state.get("terminated"), state.get("waiting")
         if terminated:
             if terminated.get("exitCode") == 0:

@@ -112,7 +112,7 @@ class ProxyHandler:
 
     async def serve(self, request: Request, target: Target) -> Response:
         """Any method on `.../proxy` and what follows it."""
-        scheme, name, port = _split(target.name)
+        scheme, name, port = split_target(target.name)
         if target.resource.key == PODS.key:
             host, number = self._pod(target, name, port)
         elif target.resource.plural == "services":
@@ -144,8 +144,8 @@ class ProxyHandler:
         return self._services(target.namespace, name, int(port) if port.isdigit() else port)
 
 
-def _split(name: str) -> tuple[str, str, str]:
-    """`[scheme:]name[:port]` in its parts."""
+def split_target(name: str) -> tuple[str, str, str]:
+    """`[scheme:]name[:port]` in its parts. Raises ApiError 400 for anything else."""
     parts = name.split(":")
     if len(parts) == 3:
         scheme, name, port = parts

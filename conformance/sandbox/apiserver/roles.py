@@ -67,6 +67,11 @@ _ROLES: Final[dict[str, tuple[JSON, ...]]] = {
         _rule(_AUTHORIZATION, ("selfsubjectaccessreviews", "selfsubjectrulesreviews"), ("create",)),
         _rule(_AUTHENTICATION, ("selfsubjectreviews",), ("create",)),
     ),
+    "system:kubelet-api-admin": (
+        _rule("", ("nodes",), _READ),
+        _rule("", ("nodes",), ("proxy",)),
+        _rule("", ("nodes/log", "nodes/metrics", "nodes/proxy", "nodes/stats"), ("*",)),
+    ),
     "system:auth-delegator": (
         _rule(_AUTHENTICATION, ("tokenreviews",), ("create",)),
         _rule(_AUTHORIZATION, ("subjectaccessreviews",), ("create",)),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from conformance.sandbox.apiserver.backends import PodBackend, ServiceResolver
+    from conformance.sandbox.apiserver.backends import NodeBackend, PodBackend, ServiceResolver
 
 _HOST = "127.0.0.1"
 _ANSWER_SECONDS = 0.15
@@ -69,8 +69,9 @@ class ApiServer:
     """A Kubernetes-style API server on loopback.
 
     `directory` takes its certificate, key and kubeconfig (mode 0600). `port` 0 takes any free one. `pods` gives logs
-    and addresses of pods, `resolve_service` an address behind a service; without them logs and proxies are answered
-    with 503. Authentication is by bearer token, authorisation by RBAC; the administrator of the kubeconfig may do all.
+    and addresses of pods, `resolve_service` an address behind a service, `nodes` what the nodes consume; without them
+    logs and proxies are answered with 503. Authentication is by bearer token, authorisation by RBAC; the administrator
+    of the kubeconfig may do all.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class ApiServer:
         port: int = 0,
         pods: PodBackend | None = None,
         resolve_service: ServiceResolver | None = None,
+        nodes: NodeBackend | None = None,
         store: Store | None = None,
     ) -> None:
         self.store = store or Store()
@@ -89,6 +91,7 @@ class ApiServer:
         self._wanted_port = port
         self._pods = pods
         self._resolve_service = resolve_service
+        self._nodes = nodes
         self._tokens = Tokens(self._account_exists)
         self._faults = Faults()
         self._url = ""
@@ -151,7 +154,7 @@ class ApiServer:
             certificate, key = make_certificate(self._directory)
             self._url = f"https://{_HOST}:{listener.getsockname()[1]}"
             write_kubeconfig(self.kubeconfig, self._url, certificate, self.token)
-            self._handlers = Handlers(self.store, self._tokens, self._pods, self._resolve_service)
+            self._handlers = Handlers(self.store, self._tokens, self._pods, self._resolve_service, self._nodes)
             app = Gate(Routes(self._handlers).application(), self._tokens, self._faults, self._handlers.authorizer)
             config = uvicorn.Config(
                 app,

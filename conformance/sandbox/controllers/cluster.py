@@ -58,7 +58,7 @@ def set_node_status(store: Store, *, ready: bool, version: str, message: str = "
         "conditions": [condition],
         "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": NODE}],
         "nodeInfo": {
-            "architecture": system.machine,
+            "architecture": _architecture(),
             "bootID": "",
             "containerRuntimeVersion": f"process://{version.removeprefix('v')}",
             "kernelVersion": system.release,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ class EndpointController(Controller):
         super().__init__(store)
         # What a pod's labels were decides which services it has left.
         self._labels: dict[str, dict[str, str]] = {}
+        # The slices of each service: asking the store would mean to look at those of all, for each service anew.
+        self._slices: dict[Key, frozenset[str]] = {}
 
     def sources(self) -> Mapping[Resource, Keys]:
         """Services, and pods with the services that select them now or did before."""
@@ -68,6 +71,7 @@ class EndpointController(Controller):
         try:
             service = self.store.read(SERVICES, name, namespace)
         except ApiError:
+            self._slices.pop(key, None)
             return None  # its endpoints go as its dependents
         selector = service["spec"].get("selector")
         if not selector or service["spec"].get("type") == "ExternalName":
@@ -87,11 +91,11 @@ class EndpointController(Controller):
             groups.setdefault(member.ports, []).append(member)
         groups = groups or {(): []}
         wanted = {_slice_name(service, ports): (ports, group) for ports, group in groups.items()}
-        for found in self.store.select(
-            ENDPOINT_SLICES, namespace_of(service), labels=f"{SERVICE_LABEL}={name_of(service)}"
-        ):
-            if _MANAGER.items() <= labels_of(found).items() and name_of(found) not in wanted:
-                self.store.delete(ENDPOINT_SLICES, name_of(found), namespace_of(found))
+        key = (namespace_of(service), name_of(service))
+        for left in self._slices.get(key, frozenset()) - wanted.keys():
+            with contextlib.suppress(ApiError):  # somebody else may have deleted it
+                self.store.delete(ENDPOINT_SLICES, left, namespace_of(service))
+        self._slices[key] = frozenset(wanted)
         for name, (ports, group) in wanted.items():
             head = _head(service, ENDPOINT_SLICES, name)
             head["metadata"]["labels"] = {**labels_of(service), SERVICE_LABEL: name_of(service), **_MANAGER}

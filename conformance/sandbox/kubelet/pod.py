@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _MOUNT_RETRY: Final = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _KEPT_LOGS: Final = 2
+_SIDECAR_GRACE: Final = 2.0  # seconds for a sidecar to end when the pod's work is done
 
 
 @dataclass(frozen=True)
@@ -94,19 +95,23 @@ class PodWorker:
         try:
             self._publish()
             await self._prepare()
+            sidecars: dict[Runner, asyncio.Task[None]] = {}
             async with asyncio.TaskGroup() as tasks:
                 for runner in self._init:
                     if _is_intercept(runner.spec):
                         self._intercept(runner)
                     elif _is_sidecar(runner.spec):
-                        tasks.create_task(runner.run())
+                        sidecars[runner] = tasks.create_task(runner.run())
                         await runner.started.wait()
                     else:
                         await runner.run()
                     if runner.record.for_good and not runner.record.succeeded:
                         return
-                for runner in self._containers:
-                    tasks.create_task(runner.run())
+                await asyncio.gather(*(tasks.create_task(runner.run()) for runner in self._containers))
+                # All have ended for good: sidecars have nobody left to serve.
+                for runner in reversed(self._sidecars()):
+                    sidecars[runner].cancel()
+                    await runner.end(_SIDECAR_GRACE)
         except asyncio.CancelledError:
             raise
         except Exception:  # noqa: BLE001 - the node must go on with its other pods
@@ -165,7 +170,13 @@ class PodWorker:
     async def _end(self, grace: float) -> None:
         self._main.cancel()
         await asyncio.wait([self._main])
-        await asyncio.gather(*(runner.end(grace) for runner in (*self._init, *self._containers)))
+        until = time.monotonic() + grace
+        sidecars = self._sidecars()
+        others = [runner for runner in (*self._init, *self._containers) if runner not in sidecars]
+        await asyncio.gather(*(runner.end(grace) for runner in others))
+        # Sidecars last, the other way round from how they started: until then containers may need them.
+        for runner in reversed(sidecars):
+            await runner.end(max(0.0, until - time.monotonic()))
         self._publish()
         self.forget()
         try:
@@ -173,6 +184,9 @@ class PodWorker:
         except ApiError as error:
             if error.code not in (404, 409):
                 raise
+
+    def _sidecars(self) -> list[Runner]:
+        return [runner for runner in self._init if _is_sidecar(runner.spec)]
 
     async def abandon(self) -> None:
         """Stop looking after the pod, without a word to anyone."""
@@ -289,7 +303,8 @@ class PodWorker:
             status["qosClass"] = "BestEffort"
             status["phase"] = phase(init, containers, self._restart)
             status["conditions"] = conditions(
-                status.get("conditions") or (), init, containers, sandboxed=self._sandboxed, ended=ended
+                status.get("conditions") or (), init, containers, _records(self._sidecars()),
+                sandboxed=self._sandboxed, ended=ended,
             )
             status["containerStatuses"] = [record.to_json() for record in containers]
             if init:

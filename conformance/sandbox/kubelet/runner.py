@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from conformance.sandbox.containers import Container, ContainerError, Exit, Program, RuntimeClient
+from conformance.sandbox.kubelet import hooks
 from conformance.sandbox.kubelet.probes import Probe
 from conformance.sandbox.kubelet.state import Record, Running, Terminated, Waiting
 from conformance.sandbox.kubelet.values import ConfigurationError
@@ -21,6 +22,8 @@ _BACKOFF: Final = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 _HEALTHY_AFTER: Final = 10.0
 # Failing probes of a starting container are no news; after this many seconds they are.
 _QUIET: Final = 1.0
+# What a container gets at least between SIGTERM and SIGKILL when its preStop hook has used up the grace period.
+_LEAST: Final = 2.0
 
 Restart = Literal["Always", "OnFailure", "Never"]
 
@@ -99,6 +102,7 @@ class Runner:
         reason = "CreateContainerConfigError"
         try:
             probes = self._probes()
+            hooks.pre_stop(self.spec, around.address)  # what cannot be had is said before the container runs
             program = around.program(self.spec, self._attempts)
             reason = "CreateContainerError"
             self._container = container = await around.runtime.run(program)
@@ -213,14 +217,39 @@ class Runner:
         await container.wait()
 
     async def end(self, grace: float) -> None:
-        """End the container if it runs: SIGTERM, and SIGKILL when it has not ended in time. `run` must be over."""
+        """End the container if it runs: its preStop hook, SIGTERM, and SIGKILL when it has not ended in time.
+
+        `run` must be over.
+        """
         container = self._container
         if container is None:
             return
         self._surroundings.event("Killing", f"Stopping container {self.record.name}")
-        await self._kill(container, grace)
+        await self._kill(container, await self._pre_stop(container, grace))
         self._container = None
         self._ended(container, container.ended.result())
+
+    async def _pre_stop(self, container: Container, grace: float) -> float:
+        """Run the hook, unless the container ends first; returns what is left of the grace period, in seconds."""
+        around, began = self._surroundings, time.monotonic()
+        hook = hooks.pre_stop(self.spec, around.address)
+        if hook is None or grace <= 0:
+            return grace
+
+        def program(command: tuple[str, ...]) -> Program:
+            return around.program({**self.spec, "command": list(command), "args": []}, self._attempts - 1)
+
+        running = asyncio.create_task(hooks.run(hook, around.runtime, program, grace))
+        ended = asyncio.create_task(container.wait())
+        try:
+            await asyncio.wait([running, ended], return_when=asyncio.FIRST_COMPLETED)
+            if running.done() and (problem := running.result()):
+                around.event("FailedPreStopHook", f"PreStopHook failed: {problem}", "Warning")
+        finally:
+            running.cancel()
+            ended.cancel()
+            await asyncio.wait([running, ended])
+        return max(_LEAST, grace - (time.monotonic() - began))
 
     def kill(self) -> None:
         """End it at once, while `end` waits."""

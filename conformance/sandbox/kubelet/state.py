@@ -136,12 +136,16 @@ class Conditions:
 
 
 def conditions(
-    old: Sequence[JSON], init: Sequence[Record], containers: Sequence[Record], *, sandboxed: bool, ended: bool
+    old: Sequence[JSON], init: Sequence[Record], containers: Sequence[Record], sidecars: Sequence[Record] = (), *,
+    sandboxed: bool, ended: bool,
 ) -> list[JSON]:
-    """The pod's conditions; `sandboxed`: volumes and address are there; `ended`: no container runs again."""
+    """The pod's conditions; `sandboxed`: volumes and address are there; `ended`: no container runs again.
+
+    `sidecars` are those of `init` that go on running: the pod is ready when they are as well.
+    """
     make = Conditions(old).make
     unfinished = _names(record for record in init if not _initialized(record))
-    unready = _names(record for record in containers if not record.ready)
+    unready = _names(record for record in (*containers, *sidecars) if not record.ready)
     completed = {"reason": "PodCompleted"} if ended else {}
     not_initialized = (
         {"reason": "ContainersNotInitialized", "message": f"containers with incomplete status: [{unfinished}]"}

@@ -40,6 +40,8 @@ def bootstrap(interception: Interception, pod: Pod, directory: Path) -> Resource
         "dynamic_resources": {
             "lds_config": _watched(directory / LISTENERS), "cds_config": _watched(directory / CLUSTERS),
         },
+        # Most of a thousand Services are never called: their counters wait until they are.
+        "deferred_stat_options": {"enable_deferred_creation_stats": True},
         # Envoy's own limit of 100 instructions refuses ordinary expressions; ours is checked before (headers.py).
         "layered_runtime": {"layers": [{"name": "reference-mesh", "static_layer": {
             "re2": {"max_program_size": {"error_level": 2**32 - 1}},

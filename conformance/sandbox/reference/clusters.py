@@ -24,6 +24,11 @@ _PLAINTEXT: Final[Resource] = {
     "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"},
 }
 CONNECT_TIMEOUT: Final = "5s"
+MOST: Final = 50_000
+"""Connections, and requests, to one destination at a time: Envoy's own 1,024 would be a limit that nobody asked for."""
+_LIMITS: Final[Resource] = {"thresholds": [
+    {"max_connections": MOST, "max_pending_requests": MOST, "max_requests": MOST},
+]}
 
 
 def destination(interception: Interception, target: Destination) -> Resource:
@@ -32,9 +37,13 @@ def destination(interception: Interception, target: Destination) -> Resource:
     A sidecar must show the identity of one of the destination's own service accounts.
     """
     peers = [peer for peer in target.peers if interception.wire(peer.address)]
-    cluster = _static(target.name, [_endpoint(interception, peer) for peer in peers])
     identities = sorted({peer.identity for peer in peers if peer.identity})
-    if identities:
+    mixed = bool(identities) and not all(peer.identity for peer in peers)
+    cluster = _static(target.name, [_endpoint(interception, peer, marked=mixed) for peer in peers])
+    if identities and not mixed:
+        # The usual case, in fewer words: Envoy reads all of them again at each change.
+        cluster["transport_socket"] = tls.upstream(identities)
+    elif mixed:
         cluster["transport_socket_matches"] = [
             {"name": "mesh", "match": {"mesh": "true"}, "transport_socket": tls.upstream(identities)},
             {"name": "outside", "match": {}, "transport_socket": _PLAINTEXT},
@@ -50,20 +59,20 @@ def application(interception: Interception, pod_address: str, port: InboundPort)
 def passthrough() -> Resource:
     """Return the cluster that connects to wherever the client wanted to go."""
     return {"name": PASSTHROUGH, "type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED",
-            "connect_timeout": CONNECT_TIMEOUT}
+            "connect_timeout": CONNECT_TIMEOUT, "circuit_breakers": _LIMITS}
 
 
 def _static(name: str, endpoints: list[Resource]) -> Resource:
     return {
         "@type": _CLUSTER, "name": name, "type": "STATIC", "connect_timeout": CONNECT_TIMEOUT,
-        "typed_extension_protocol_options": _AS_THE_CLIENT,
+        "typed_extension_protocol_options": _AS_THE_CLIENT, "circuit_breakers": _LIMITS,
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
     }
 
 
-def _endpoint(interception: Interception, peer: Peer) -> Resource:
+def _endpoint(interception: Interception, peer: Peer, *, marked: bool) -> Resource:
     endpoint = _address(interception.wire(peer.address), peer.port)
-    if peer.identity:
+    if marked and peer.identity:
         endpoint["metadata"] = {"filter_metadata": {"envoy.transport_socket_match": {"mesh": "true"}}}
     return endpoint
 

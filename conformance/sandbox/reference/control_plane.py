@@ -20,10 +20,9 @@ from conformance.sandbox.reference.identity import Authority
 from conformance.sandbox.reference.interception import Interception
 from conformance.sandbox.reference.mirror import Mirror
 from conformance.sandbox.reference.model import Endpoint, Key, Snapshot
+from conformance.sandbox.reference.pace import Pace
 
 COMPONENT: Final = "reference-mesh"
-DEBOUNCE: Final = 0.03  # seconds without a change after which a round begins: one costs each Envoy 10 ms of a core
-LONGEST: Final = 0.15  # seconds after which a round begins although changes keep coming
 _RETRY: Final = 0.5
 
 T = TypeVar("T")
@@ -48,6 +47,7 @@ class ControlPlane:
         self._deny_by_default = deny_by_default
         self._view = behaviour.view()
         self._reporter = Reporter(cluster, COMPONENT)
+        self._pace = Pace()
         self._wake = threading.Event()
         changed = self._wake.set
         self._services = Mirror(cluster, "services", lambda: "v1", parse.service, changed)
@@ -74,17 +74,9 @@ class ControlPlane:
             threading.Thread(target=run, args=(stop,), name=name, daemon=True).start()
         while not stop.is_set():
             self._wake.wait()
-            self._gather()
+            self._pace.gather(self._wake, stop)
             if all(mirror.synced.is_set() for mirror in self._mirrors):
                 self._round(stop)
-
-    def _gather(self) -> None:
-        """Let changes that belong together become one round: an object rarely comes alone."""
-        until = time.monotonic() + LONGEST
-        while self._wake.is_set() and time.monotonic() < until:
-            self._wake.clear()
-            self._wake.wait(DEBOUNCE)
-        self._wake.clear()
 
     def wake(self) -> None:
         """Make the control plane look again."""
@@ -101,9 +93,11 @@ class ControlPlane:
     def snapshot(self) -> Snapshot:
         """Return what the API server has said so far."""
         pods = sorted(self._pods.values(), key=lambda pod: (not pod.terminating, pod.created))
+        slices = self._slices.values()
         return Snapshot(
             services={service.key: service for service in self._services.values()},
-            endpoints=_by_service(self._slices.values()),
+            endpoints=_by_service(slices, ready=True),
+            unready=_by_service(slices, ready=False),
             # The last one wins: an address may be in use again while its former pod is still going.
             pods={pod.address: pod for pod in pods},
             splits=tuple(self._splits.values()),
@@ -122,7 +116,8 @@ class ControlPlane:
         started = time.monotonic()
         translation = self._behaviour.translation(self._view(snapshot))
         proxies = [pod for pod in snapshot.pods.values() if pod.meshed]
-        written = [pod for pod in proxies if self._files.write(translation.plan(pod))]
+        written = {pod: size for pod in proxies if (size := self._files.write(translation.plan(pod)))}
+        self._pace.gave(written.values())
         for gone in self._files.keep_only(proxies):
             log.info("removed the proxy of pod %s", gone)
         if written:
@@ -140,8 +135,10 @@ def _served(cluster: Cluster, group: str, kind: str) -> Callable[[], str | None]
     return api_version
 
 
-def _by_service(slices: Iterable[tuple[Key, tuple[Endpoint, ...]]]) -> dict[Key, tuple[Endpoint, ...]]:
+def _by_service(
+    slices: Iterable[tuple[Key, tuple[Endpoint, ...]]], *, ready: bool,
+) -> dict[Key, tuple[Endpoint, ...]]:
     endpoints: dict[Key, tuple[Endpoint, ...]] = {}
     for key, found in slices:
-        endpoints[key] = endpoints.get(key, ()) + found
+        endpoints[key] = endpoints.get(key, ()) + tuple(endpoint for endpoint in found if endpoint.ready == ready)
     return endpoints

@@ -30,8 +30,8 @@ class ProxyFiles:
         self._renderer = Renderer(interception)
         self._written: dict[Path, str] = {}
 
-    def write(self, plan: Plan) -> bool:
-        """Bring a proxy's files up to date; tell whether any of them changed."""
+    def write(self, plan: Plan) -> int:
+        """Bring a proxy's files up to date; return how many bytes it has to read again, 0 when nothing changed."""
         directory = self._directory(plan.pod)
         if not (directory / bootstrap.BOOTSTRAP).exists():
             self._provide_identity(plan.pod, directory)
@@ -39,10 +39,10 @@ class ProxyFiles:
         changed = self._replace(directory / bootstrap.CLUSTERS, self._renderer.clusters(plan))
         place = json.dumps(str(directory / access_log.FILE))[1:-1]
         listeners = self._renderer.listeners(plan).replace(access_log.PLACE, place)
-        changed |= self._replace(directory / bootstrap.LISTENERS, listeners)
+        changed += self._replace(directory / bootstrap.LISTENERS, listeners)
         # Last, because the proxy starts as soon as it sees this one.
         config = bootstrap.bootstrap(self._interception, plan.pod, directory)
-        return self._replace(directory / bootstrap.BOOTSTRAP, json.dumps(config, indent=1)) or changed
+        return changed + self._replace(directory / bootstrap.BOOTSTRAP, json.dumps(config, indent=1))
 
     def keep_only(self, pods: list[Pod]) -> list[str]:
         """Remove the directories of all other pods, and return which pods' (namespace/uid)."""
@@ -68,16 +68,16 @@ class ProxyFiles:
         (directory / bootstrap.CERTIFICATE).write_bytes(identity.certificate)
         (directory / bootstrap.TRUST).write_bytes(self._authority.trust)
 
-    def _replace(self, file: Path, text: str) -> bool:
+    def _replace(self, file: Path, text: str) -> int:
         if self._written.get(file) == text:
-            return False
+            return 0
         self._written[file] = text
         if file.exists() and file.read_text(encoding="utf-8") == text:
-            return False
+            return 0
         temporary = file.with_name(f".{file.name}.new")
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(file)
-        return True
+        return len(text)
 
 
 def proxy_directory(state: Path, namespace: str, uid: str) -> Path:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 Json = Mapping[str, Any]
@@ -29,6 +30,7 @@ ORIGINAL_DST: Final[Json] = {
     "name": "envoy.filters.listener.original_dst",
     "typed_config": {"@type": f"{_FILTERS}.original_dst.v3.OriginalDst"},
 }
+_KNOWN: Final = 8192  # addresses: that of every Service is looked at for every proxy
 _INSIDE: Final = 64  # added to the third octet of a pod's address
 
 
@@ -66,6 +68,7 @@ class Interception:
         return self.wire(pod_address) if self.loopback else "0.0.0.0"  # noqa: S104 - inside the pod
 
 
+@lru_cache(_KNOWN)
 def _checked(address: str) -> str:
     try:
         return str(ipaddress.IPv4Address(address))

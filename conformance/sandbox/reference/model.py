@@ -40,14 +40,16 @@ class ServicePort:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A ready address behind a Service.
+    """An address behind a Service.
 
     `ports` maps the names of the Service's TCP ports to the pod's ports; `udp_ports` are the pod's ports for UDP.
+    `ready`: clients may be sent to it.
     """
 
     address: str
     ports: tuple[tuple[str, int], ...]
     udp_ports: tuple[int, ...] = ()
+    ready: bool = True
 
     def port(self, name: str) -> int | None:
         """Return the pod's own port for a port of the Service."""
@@ -88,7 +90,8 @@ class Probe:
 class Pod:
     """A pod that has an address.
 
-    `meshed`: it asked for a sidecar; `ports`: declared TCP ports, and whether HTTP; `udp_ports`: declared UDP ports.
+    `meshed`: it asked for a sidecar; `ports`: declared TCP ports, and whether HTTP; `udp_ports`: declared UDP ports;
+    `plaintext`: it asked that traffic to and from it is not encrypted.
     """
 
     namespace: str
@@ -101,6 +104,7 @@ class Pod:
     labels: tuple[tuple[str, str], ...] = ()
     probes: tuple[Probe, ...] = ()
     meshed: bool = False
+    plaintext: bool = False
     terminating: bool = False
     created: str = ""
 
@@ -250,8 +254,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that one translation needs. `endpoints` holds the ready endpoints of each Service.
+    """All that one translation needs.
 
+    `endpoints` holds the ready endpoints of each Service, `unready` those that are not yet or no longer: their own
+    sidecars take what arrives all the same, because clients' sidecars hear of them later or earlier.
     `deny_by_default`: only what targets allow is let in, except to pods of the namespaces `open`.
     """
 
@@ -266,6 +272,7 @@ class Snapshot:
     deny_by_default: bool = False
     open: frozenset[str] = frozenset()
     malformed: tuple[Problem, ...] = ()
+    unready: Mapping[Key, tuple[Endpoint, ...]] = field(default_factory=dict)
 
     def pod_at(self, address: str) -> Pod | None:
         """Return the pod with that address."""

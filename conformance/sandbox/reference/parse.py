@@ -29,6 +29,7 @@ from conformance.sandbox.reference.model import (
 from conformance.sandbox.reference.weights import number, quantity
 
 PROXY_LABEL: Final = "reference-mesh/proxy"
+MTLS_LABEL: Final = "reference-mesh/mtls"
 _DIRECTORY: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9.]{0,252}", re.ASCII)
 _WEIGHTS: Final[Mapping[str, Callable[[Any], Fraction]]] = {"v1alpha1": quantity}
 _SPLITS_WITH_MATCHES: Final = frozenset({"v1alpha3", "v1alpha4"})
@@ -64,7 +65,7 @@ def is_http(name: str | None, app_protocol: str | None) -> bool:
 
 
 def slice_endpoints(obj: Json) -> tuple[Key, tuple[Endpoint, ...]] | None:
-    """Return the Service that an EndpointSlice belongs to and its ready endpoints; None if it belongs to none."""
+    """Return the Service that an EndpointSlice belongs to and its endpoints; None if it belongs to none."""
     metadata = obj["metadata"]
     owner = (metadata.get("labels") or {}).get("kubernetes.io/service-name")
     if not owner or obj.get("addressType", "IPv4") != "IPv4":
@@ -76,14 +77,14 @@ def slice_endpoints(obj: Json) -> tuple[Key, tuple[Endpoint, ...]] | None:
     udp_ports = tuple(
         port["port"] for port in obj.get("ports") or () if port.get("protocol") == "UDP" and port.get("port")
     )
-    ready = (
-        entry for entry in obj.get("endpoints") or ()
-        if (entry.get("conditions") or {}).get("ready") is not False
-        and not (entry.get("conditions") or {}).get("terminating")
-    )
     return (metadata["namespace"], owner), tuple(
-        Endpoint(address, ports, udp_ports) for entry in ready for address in entry.get("addresses") or ()
+        Endpoint(address, ports, udp_ports, _is_ready(entry.get("conditions") or {}))
+        for entry in obj.get("endpoints") or () for address in entry.get("addresses") or ()
     )
+
+
+def _is_ready(conditions: Json) -> bool:
+    return conditions.get("ready") is not False and not conditions.get("terminating")
 
 
 def pod(obj: Json) -> Pod | None:
@@ -107,7 +108,7 @@ def pod(obj: Json) -> Pod | None:
               if port.get("protocol", "TCP") == "TCP"),
         tuple(port["containerPort"] for port in declared if port.get("protocol") == "UDP"),
         tuple(sorted(labels.items())), tuple(probe for container in containers for probe in _probes(container)),
-        labels.get(PROXY_LABEL) == "enabled", "deletionTimestamp" in metadata,
+        labels.get(PROXY_LABEL) == "enabled", labels.get(MTLS_LABEL) == "disabled", "deletionTimestamp" in metadata,
         metadata.get("creationTimestamp") or "",
     )
 

@@ -6,7 +6,7 @@ Keeping the two apart lets tests and mutants speak of rules and shares, not of l
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from conformance.sandbox.reference.model import HeaderMatch, Pod
@@ -132,6 +132,11 @@ class Plan:
         named = (share.destination for share in self._shares())
         return tuple({target.name: target for target in (*self.services, *named)}.values())
 
+    def in_plaintext(self) -> Plan:
+        """Return the plan of a sidecar that shows no identity, and asks for none: it encrypts nothing."""
+        return replace(self, outbound=tuple(map(_bare_service, self.outbound)),
+                       services=tuple(map(_bare, self.services)))
+
     def _shares(self) -> Iterator[Share]:
         for virtual in self.outbound:
             for rule in virtual.rules:
@@ -139,3 +144,14 @@ class Plan:
         for inbound in self.inbound:
             for rule in inbound.outside_rules:
                 yield from rule.shares
+
+
+def _bare_service(virtual: VirtualService) -> VirtualService:
+    return replace(virtual, rules=tuple(
+        replace(rule, shares=tuple(Share(_bare(share.destination), share.weight) for share in rule.shares))
+        for rule in virtual.rules
+    ))
+
+
+def _bare(target: Destination) -> Destination:
+    return Destination(target.name, tuple(Peer(peer.address, peer.port) for peer in target.peers))

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import cached_property
 from typing import Final
 
 from conformance.sandbox.reference import headers
@@ -57,16 +58,19 @@ class Translation(Access):
 
     def plan(self, pod: Pod) -> Plan:
         """Return what the sidecar of `pod` shall do."""
-        services = self.snapshot.services
-        every = (self.destination(services[key], port) for key in sorted(services) for port in services[key].ports)
-        return Plan(pod, tuple(self._virtual_services(pod)), self.inbound(pod), self.datagrams(pod), tuple(every))
+        every = (self.destination(service, port) for service in self._services for port in service.ports)
+        plan = Plan(pod, tuple(self._virtual_services(pod)), self.inbound(pod), self.datagrams(pod), tuple(every))
+        return plan.in_plaintext() if pod.plaintext else plan
+
+    @cached_property
+    def _services(self) -> tuple[Service, ...]:
+        return tuple(service for _, service in sorted(self.snapshot.services.items()))
 
     # --- outbound: from the client's sidecar ---
 
     def _virtual_services(self, client: Pod) -> Iterator[VirtualService]:
         taken: set[tuple[str, int]] = set()
-        for key in sorted(self.snapshot.services):
-            service = self.snapshot.services[key]
+        for service in self._services:
             for port in service.ports:
                 address = (service.cluster_ip, port.number)
                 if service.cluster_ip and address not in taken:
@@ -114,8 +118,14 @@ class Translation(Access):
 
     def splits_on(self, root: Key) -> list[Split]:
         """Return the splits on a root Service, the one in force first."""
-        return sorted((split for split in self.snapshot.splits if split.root_key == root),
-                      key=lambda split: (split.created, split.name))
+        return self._splits_by_root.get(root, [])
+
+    @cached_property
+    def _splits_by_root(self) -> dict[Key, list[Split]]:
+        found: dict[Key, list[Split]] = {}
+        for split in sorted(self.snapshot.splits, key=lambda split: (split.created, split.name)):
+            found.setdefault(split.root_key, []).append(split)
+        return found
 
     def is_split(self, split: Split, root: Service, port: ServicePort) -> bool:  # noqa: ARG002
         """Tell whether a split applies to a port of its root: it does to every one."""
@@ -170,18 +180,29 @@ class Translation(Access):
 
     def destination(self, service: Service, port: ServicePort) -> Destination:
         """Return a Service's endpoints for one of its ports, each at the pod's own target port."""
+        name = f"outbound|{service.namespace}/{service.name}|{port.number}"
+        known = self._destinations.get((name, port.name))
+        if known is None:
+            # Every client has the same: made once, not for each of them.
+            known = self._destinations[name, port.name] = Destination(name, self._peers(service, port))
+        return known
+
+    @cached_property
+    def _destinations(self) -> dict[tuple[str, str], Destination]:
+        return {}
+
+    def _peers(self, service: Service, port: ServicePort) -> tuple[Peer, ...]:
         peers = {
             (endpoint.address, number): self.peer(endpoint.address, number)
             for endpoint in self.snapshot.endpoints.get(service.key, ())
             if (number := endpoint.port(port.name)) is not None
         }
-        name = f"outbound|{service.namespace}/{service.name}|{port.number}"
-        return Destination(name, tuple(peer for _, peer in sorted(peers.items())))
+        return tuple(peer for _, peer in sorted(peers.items()))
 
     def peer(self, address: str, port: int) -> Peer:
-        """Return an address with the identity to expect there, if it is a pod of the mesh."""
+        """Return an address with the identity to expect there, if it is a pod of the mesh that takes mTLS."""
         pod = self.snapshot.pod_at(address)
-        return Peer(address, port, pod.identity if pod and pod.meshed else "")
+        return Peer(address, port, pod.identity if pod and pod.meshed and not pod.plaintext else "")
 
     # --- which requests ---
 
@@ -234,11 +255,18 @@ class Translation(Access):
                     yield number, port.http
 
     def services_of(self, pod: Pod) -> Iterator[tuple[Service, Endpoint]]:
-        """Yield each Service that the pod is ready behind, with its entry there."""
-        for key, endpoints in self.snapshot.endpoints.items():
+        """Yield each Service that the pod is behind, ready or not, with its entry there."""
+        yield from self._behind.get(pod.address, ())
+
+    @cached_property
+    def _behind(self) -> dict[str, list[tuple[Service, Endpoint]]]:
+        found: dict[str, list[tuple[Service, Endpoint]]] = {}
+        for key, endpoints in (*self.snapshot.endpoints.items(), *self.snapshot.unready.items()):
             service = self.snapshot.services.get(key)
             if service is not None:
-                yield from ((service, endpoint) for endpoint in endpoints if endpoint.address == pod.address)
+                for endpoint in endpoints:
+                    found.setdefault(endpoint.address, []).append((service, endpoint))
+        return found
 
     def outside_rules(self, pod: Pod, port: int) -> tuple[Rule, ...]:  # noqa: ARG002
         """Return what the server's sidecar does to requests of clients outside the mesh: nothing (SPLIT-002)."""

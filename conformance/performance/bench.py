@@ -1,0 +1,171 @@
+"""Runs loads on the paths of a topology, once or in interleaved rounds, and gives what they have in common."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from conformance.agents import Agent
+from conformance.performance import paired, paths
+from conformance.performance.command import NANO, Load, LoadResult, parse
+from conformance.performance.findings import Findings
+from conformance.performance.histogram import together
+from conformance.performance.model import Interval, Invalidity
+from conformance.performance.paths import Path
+from conformance.performance.validity import Limits, gates
+from conformance.topology import Topology
+
+PERCENTILES: Final[Mapping[str, float]] = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+WARM_UP: Final = 0.3
+"""Seconds at the beginning of a load that are not measured: connections are made, pools and caches fill."""
+
+Tell = Callable[[str], None]
+"""Shows people one line about what is being done."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured: interleaved rounds, seconds of each load in a round, requests a second, and the seed."""
+
+    rounds: int = 10
+    seconds: float = 2.0
+    rate: float = 1000.0
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One load on one path, and what it saw."""
+
+    path: Path
+    load: Load
+    result: LoadResult
+
+    def percentile(self, share: float) -> float:
+        """Return a percentile (0 to 1) of the response time in seconds; nan when nothing was answered."""
+        return self.result.response.percentile(share) * NANO if self.result.completed else math.nan
+
+
+@dataclass
+class Series:
+    """The rounds of a measurement: per path one load in each, in the same order."""
+
+    rounds: dict[str, list[Measured]] = field(default_factory=dict)
+    invalid: dict[str, tuple[Invalidity, ...]] = field(default_factory=dict)
+
+    @property
+    def valid(self) -> tuple[str, ...]:
+        """The paths whose loads passed the gates."""
+        return tuple(name for name in self.rounds if not self.invalid.get(name))
+
+    def per_round(self, path: str, quantity: Callable[[Measured], float]) -> list[float]:
+        """Return a quantity of each round."""
+        return [quantity(measured) for measured in self.rounds[path]]
+
+    def percentiles(self, path: str, share: float) -> list[float]:
+        """Return a percentile (0 to 1) of the response time of each round, in seconds."""
+        return self.per_round(path, lambda measured: measured.percentile(share))
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Runs loads from the pods of a topology."""
+
+    topology: Topology
+    effort: Effort
+    findings: Findings
+    tell: Tell
+
+    def way(self, name: str) -> Path:
+        """Return one of the ways through the topology."""
+        return paths.path(self.topology, name)
+
+    def ways(self, *names: str) -> tuple[Path, ...]:
+        """Return the ways of these names that the mesh has, all of them without names."""
+        there = paths.available(self.topology)
+        for name in names:
+            if name not in there:
+                self.findings.note(f"{self.topology.mesh.title} has no path {name}: mesh.yaml names no way to it.")
+        return tuple(self.way(name) for name in there if not names or name in names)
+
+    def run(
+        self, path: Path, target: str = "/", *, port: int = paths.LOAD_PORT, what: str = "", **parts: Any,
+    ) -> Measured:
+        """Send one load along a path. Raises AgentError and LoadError."""
+        given = {"rate": self.effort.rate, "seconds": self.effort.seconds, "warmup": WARM_UP} | parts
+        load = Load(path.url(target, port), **given)
+        return Measured(path, load, parse(self._send(self.topology.agent(path.client), load, what or path.name)))
+
+    def rounds(
+        self, ways: Sequence[Path], target: str = "/", *, limits: Limits | None = None,
+        rounds: int = 0, labels: Mapping[str, str] | None = None, **parts: Any,
+    ) -> Series:
+        """Send the same load along several paths in interleaved rounds, and judge whether each path's is valid.
+
+        The gates look at all rounds of a path together: one round in which the machine was disturbed moves no median.
+        `labels` are added to what is kept of the loads.
+        """
+        series = Series({way.name: [] for way in ways})
+        by_name = {way.name: way for way in ways}
+        count = rounds or self.effort.rounds
+        for number, order in enumerate(paired.orders(list(by_name), count, self.effort.seed), 1):
+            for name in order:
+                what = f"round {number} of {count}, {name}"
+                series.rounds[name].append(
+                    self.run(by_name[name], target, what=what, **parts, seed=self.effort.seed + number))
+        for name, measured in series.rounds.items():
+            whole = merged([one.result for one in measured])
+            load = replace(measured[0].load, seconds=sum(one.load.seconds for one in measured))
+            where = ", ".join([name, *(labels or {}).values()])
+            series.invalid[name] = gates(load, whole, limits, where)
+            self.findings.invalid(series.invalid[name])
+            self.findings.load(whole.summary(measured[0].load, {"path": name, **(labels or {})}))
+        return series
+
+    def _send(self, agent: Agent, load: Load, what: str) -> Mapping[str, Any]:
+        due = time.monotonic() + 2.0
+
+        def progress(said: Mapping[str, Any]) -> None:
+            nonlocal due
+            if time.monotonic() >= due:
+                due = time.monotonic() + 2.0
+                self.tell(f"  {self.findings.probe.name}, {what}: {said.get('phase')}, {said.get('left', 0):.0f} s "
+                          f"left, {said.get('rate', 0):.0f}/s, {said.get('errors', 0)} errors")
+
+        return agent.load(load.command(), progress)
+
+
+def merged(results: Sequence[LoadResult]) -> LoadResult:
+    """Return several loads as one: counts and histograms added, shares of time weighted by it."""
+    timeline: list[Interval] = []
+    for result in results:
+        timeline += result.timeline
+    elapsed = sum(result.elapsed for result in results)
+    return replace(
+        results[0], timeline=tuple(timeline), elapsed=elapsed,
+        service=together([result.service for result in results]),
+        response=together([result.response for result in results]),
+        lag=together([result.lag for result in results]), connect=together([result.connect for result in results]),
+        wall_elapsed=sum(result.wall_elapsed for result in results),
+        scheduled=sum(result.scheduled for result in results), sent=sum(result.sent for result in results),
+        completed=sum(result.completed for result in results), unsent=sum(result.unsent for result in results),
+        errors=_added([result.errors for result in results]), statuses=_added([result.statuses for result in results]),
+        agents=_added([result.agents for result in results]), cpu=sum(result.cpu for result in results),
+        busy=_weighted(results, lambda result: result.busy), steal=_weighted(results, lambda result: result.steal),
+    )
+
+
+def _added(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for one in counts:
+        for name, count in one.items():
+            total[name] = total.get(name, 0) + count
+    return total
+
+
+def _weighted(results: Sequence[LoadResult], share: Callable[[LoadResult], float | None]) -> float | None:
+    known = [(value, result.elapsed) for result in results if (value := share(result)) is not None]
+    return sum(value * elapsed for value, elapsed in known) / sum(elapsed for _, elapsed in known) if known else None

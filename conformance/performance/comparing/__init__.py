@@ -1,0 +1,1 @@
+"""Two groups of runs compared: what changed beyond noise, thresholds, and the history of releases."""

@@ -1,0 +1,1 @@
+"""What the probes of `suites/performance/` measure, one module each."""

@@ -1,0 +1,106 @@
+"""CPU and memory of proxies, control plane and node while a load runs, by the readings of the kubelets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from conformance.performance import paired
+from conformance.performance.bench import WARM_UP, Bench, Measured
+from conformance.performance.findings import Findings
+from conformance.performance.model import Unit
+from conformance.performance.paths import DIRECT, Path
+from conformance.performance.usage import consumption as usage
+from conformance.performance.usage import kubelet
+from conformance.performance.usage.consumption import Consumption
+from conformance.performance.validity import gates
+from conformance.topology import Topology
+
+LEAST_ROUNDS: Final = 5
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One load, and what was consumed while it ran."""
+
+    measured: Measured
+    consumption: Consumption
+
+
+def measure(bench: Bench, ways: Sequence[Path], findings: Findings) -> None:
+    """Record what proxies, control plane and node consume on each way, and what the node spends more than without.
+
+    Raises UsageError when the kubelets do not say.
+    """
+    topology = bench.topology
+    resolution = kubelet.read(topology.cluster).resolution
+    rounds = max(LEAST_ROUNDS, bench.effort.rounds // 2)
+    taken: dict[str, list[Observed]] = {way.name: [] for way in ways}
+    by_name = {way.name: way for way in ways}
+    for number, order in enumerate(paired.orders(list(by_name), rounds, bench.effort.seed), 1):
+        for name in order:
+            taken[name].append(_observe(bench, by_name[name], f"round {number} of {rounds}, {name}", resolution))
+    for name, observed in list(taken.items()):
+        invalid = [found for one in observed for found in gates(one.measured.load, one.measured.result, where=name)]
+        findings.invalid(invalid[:1])
+        if invalid:
+            del taken[name]
+            continue
+        _proxies(findings, topology, by_name[name], observed)
+        _control_plane(findings, topology, name, observed)
+    _nodes(findings, taken)
+
+
+def _observe(bench: Bench, way: Path, what: str, resolution: float) -> Observed:
+    """Read twice while a load is under way; a kubelet tells what it read up to `resolution` seconds ago."""
+    settled = max(0.3, 1.5 * resolution)
+    between = max(bench.effort.seconds, 3 * resolution)
+    cluster = bench.topology.cluster
+    with ThreadPoolExecutor(1) as pool:
+        load = pool.submit(bench.run, way, what=what, seconds=settled + between + 0.5)
+        time.sleep(WARM_UP + settled)
+        before = kubelet.read(cluster)
+        time.sleep(between)
+        after = kubelet.read(cluster)
+        return Observed(load.result(), usage.between(before, after, "the kubelets"))
+
+
+def _proxies(findings: Findings, topology: Topology, way: Path, observed: Sequence[Observed]) -> None:
+    container = topology.mesh.proxy.container if topology.mesh.proxy else ""
+    for workload in way.proxied:
+        pod = topology.pod(workload)
+        parts = [one.consumption.proxies(container, {(pod.namespace, pod.name)}) for one in observed]
+        labels = {"path": way.name, "proxy": workload}
+        if not _record(findings, "proxy", parts, labels):
+            continue
+        per = [part.cores / one.measured.result.achieved for part, one in zip(parts, observed, strict=True)]
+        findings.median("proxy.cpu.per_request", "s", per, labels)
+
+
+def _control_plane(findings: Findings, topology: Topology, name: str, observed: Sequence[Observed]) -> None:
+    pods = frozenset(topology.control_plane_pods())
+    _record(findings, "control_plane", [one.consumption.pods(pods) for one in observed], {"path": name})
+
+
+def _nodes(findings: Findings, taken: dict[str, list[Observed]]) -> None:
+    cores = {name: [sum(use.cores for use in one.consumption.nodes.values()) for one in observed]
+             for name, observed in taken.items()}
+    for name, samples in cores.items():
+        findings.median("node.cpu", "cores", samples, {"path": name})
+        if name != DIRECT and DIRECT in cores:
+            findings.difference("node.cpu.overhead", "cores", cores[DIRECT], samples, {"path": name})
+
+
+def _record(findings: Findings, what: str, parts: Sequence[Consumption], labels: dict[str, str]) -> bool:
+    invalid = [found for part in parts for found in part.invalid(", ".join(labels.values()))]
+    if invalid:
+        findings.invalid(invalid[:1])
+        return False
+    quantities: tuple[tuple[str, Unit, list[float]], ...] = (
+        ("cpu", "cores", [part.cores for part in parts]), ("memory", "bytes", [part.memory for part in parts]))
+    for quantity, unit, samples in quantities:
+        findings.median(f"{what}.{quantity}", unit, samples, labels)
+    return True

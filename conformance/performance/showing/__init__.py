@@ -1,0 +1,1 @@
+"""A run as pictures, as a page, and as metrics."""

@@ -1,0 +1,49 @@
+"""Where a performance run takes place, read from the cluster: what has to be equal for two runs to be compared."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from conformance import __version__
+from conformance.cluster import Cluster
+from conformance.performance.model import Environment, Node, RunHeader
+from conformance.performance.smp.config import TestConfig
+from conformance.topology import Topology
+
+_SCALES = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+TEST_ID: Final = "smp_test_id"
+"""The label of a run that has the id of the SMP configuration that was run."""
+
+
+def look_around(topology: Topology, command: str, seed: int, config: TestConfig | None = None) -> RunHeader:
+    """Return the header of a run on this topology. Raises ClusterError."""
+    mesh = topology.mesh
+    return RunHeader(
+        run=topology.run, started=time.time(), harness=__version__, mesh=mesh.name, mesh_title=mesh.title,
+        mesh_version=mesh.version(topology.cluster) or "unknown", environment=environment(topology.cluster), seed=seed,
+        command=command, labels={TEST_ID: config.id} if config and config.id else {},
+    )
+
+
+def environment(cluster: Cluster) -> Environment:
+    """Read the cluster's version and nodes. Raises ClusterError."""
+    nodes = tuple(sorted((_node(node) for node in cluster.nodes()), key=lambda node: node.name))
+    return Environment(cluster.name, cluster.version(), nodes)
+
+
+def _node(node: dict[str, Any]) -> Node:
+    capacity, info = node["status"].get("capacity", {}), node["status"].get("nodeInfo", {})
+    return Node(node["metadata"]["name"], int(amount(str(capacity.get("cpu", "0")))),
+                int(amount(str(capacity.get("memory", "0")))), info.get("kernelVersion", ""),
+                info.get("architecture", ""))
+
+
+def amount(quantity: str) -> float:
+    """Return a Kubernetes quantity such as `16Gi` or `3920m` as a number. Raises ValueError."""
+    for suffix, scale in _SCALES.items():
+        if quantity.endswith(suffix):
+            return float(quantity.removesuffix(suffix)) * scale
+    return float(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)

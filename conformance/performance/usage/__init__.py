@@ -1,0 +1,1 @@
+"""What a mesh consumes, read from kubelets or from Prometheus."""
