@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -152,12 +154,20 @@ class Policing:
         return "permissive" if self.permissive else "denies by default"
 
 
-def police(topology: Topology, apis: ServedApis, clients: Sequence[str], progress: Progress | None = None) -> Policing:
-    """Set up what shows that changes of policy are in effect, and find out whether policy is enforced at all."""
+def police(
+    topology: Topology, apis: ServedApis, clients: Sequence[str], progress: Progress | None = None, *,
+    settle: bool = False,
+) -> Policing:
+    """Set up what shows that changes of policy are in effect, and find out whether policy is enforced at all.
+
+    `settle`: wait first until the mesh has taken that in, where something else may still be in effect.
+    """
     if not has_policy(topology, apis) or apis.version(smi.SPECS, "HTTPRouteGroup") is None:
         return Policing()
     beacon = PolicyBeacon(topology, apis, clients)
     beacon.stand()
+    if settle:
+        beacon.settle(Evidence(), progress)
     return Policing(beacon, beacon.permissive(progress))
 
 
@@ -174,7 +184,9 @@ class PolicyBeacon:
         self._topology = topology
         self._apis = apis
         self._clients = [Client(name, topology, Evidence()) for name in clients]
-        self._number = 0
+        # Never one that an earlier run on these workloads has used: it would be lit already.
+        token = secrets.token_hex(3)
+        self._paths = (f"/beacon-{token}-{number}" for number in itertools.count())
 
     def stand(self) -> None:
         """Create the target. Raises NotServed or NotExpressible where the cluster has no such thing."""
@@ -183,7 +195,7 @@ class PolicyBeacon:
         rule = Rule("HTTPRouteGroup", "beacon")
         target = smi.traffic_target(self._apis, "beacon", destination.namespace, destination, [rule], sources,
                                     port=smi.usual_port(self._apis, HTTP_PORT))
-        for obj in (self._lit("/beacon-0"), target):
+        for obj in (self._lit(next(self._paths)), target):
             self._topology.cluster.apply(obj)
 
     def permissive(self, progress: Progress | None = None) -> str:
@@ -201,8 +213,7 @@ class PolicyBeacon:
 
     def settle(self, evidence: Evidence, progress: Progress | None = None) -> None:
         """Wait until all that was changed before is in effect, at most the mesh's limit."""
-        self._number += 1
-        path = f"/beacon-{self._number}"
+        path = next(self._paths)
         self._topology.cluster.apply(self._lit(path))
         guarded = self._topology.service(GUARDED)
         until_lit("a new policy", self._clients, Call(guarded.hosts[0], path=path), Allowed(guarded), 2,

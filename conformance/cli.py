@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -137,20 +138,25 @@ def _run_probes(chosen: argparse.Namespace, rest: list[str]) -> int:
 
 def pytest_run(
     given: Sequence[str], rest: Sequence[str] = (), *, workers: str | None = "0", suite: str = "smi",
-    plugins: Sequence[str] = (),
+    plugins: Sequence[str] = (), registered: Sequence[object] = (),
 ) -> int:
     """Run the suites with pytest, apart from any project that the current directory may belong to."""
     suites = paths.suites()
     quiet = ["--no-header", "-rN", "-p", "no:cacheprovider", "-p", "no:warnings"]
+    # At its end it looks for what nobody could raise, in half a second of collecting garbage, to tell it as warnings.
+    quiet += ["-p", "no:unraisableexception"]
     where = ["-c", os.devnull, f"--rootdir={suites}", f"--confcutdir={suites}"]
     verdict = _Verdict()
+    loaded = [word for name in ("conformance.plugin", *plugins) for word in ("-p", name)]
     # Without workers at all, not even an option to have them: measurements side by side would disturb each other.
-    spread = ["-p", "no:xdist"] if workers is None else ["-n", workers, "--dist", "worksteal"]
-    with TemporaryDirectory(prefix="mesh-conformance-workers-") as base:
-        # xdist makes a directory for each worker, and would leave it.
-        loaded = [word for name in ("conformance.plugin", *plugins) for word in ("-p", name)]
-        what = [*loaded, *where, *quiet, *spread, f"--basetemp={base}/pytest", *given, *rest]
-        code: int = pytest.main([*what, str(suites / suite)], plugins=[verdict])
+    spread = ["-p", "no:xdist"] if workers is None else ["-n", workers]
+    with ExitStack() as opened:
+        if workers not in (None, "0"):
+            # xdist makes a directory for each worker, and would leave it.
+            base = opened.enter_context(TemporaryDirectory(prefix="mesh-conformance-workers-"))
+            spread += ["--dist", "worksteal", f"--basetemp={base}/pytest"]
+        what = [*loaded, *where, *quiet, *spread, *given, *rest, str(suites / suite)]
+        code: int = pytest.main(what, plugins=[verdict, *registered])
     return verdict.code if verdict.code is not None else _WITHOUT_VERDICT.get(code, ExitCode.ERROR)
 
 

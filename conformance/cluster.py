@@ -276,6 +276,10 @@ class Cluster:
         except KeyError:
             raise NotFound(f"discovering {api_version}", f"it serves no {kind}", code=404) from None
 
+    def forget(self) -> None:
+        """Forget which kinds there are: their definitions have been replaced."""
+        self._kinds.clear()
+
     # --- objects ---
 
     def create(self, obj: Object, *, dry_run: bool = False) -> Object:

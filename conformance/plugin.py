@@ -20,8 +20,11 @@ from conformance.report.model import Header
 from conformance.reporting import HEADER_PROPERTY, RESULT_PROPERTY, Reporting
 from conformance.requirement import Requirement, SelectionError, catalogue, select
 from conformance.run import Surroundings, header
+from conformance.stage import Stage
 
 SETTINGS: Final = pytest.StashKey[Settings]()
+STAGE: Final = pytest.StashKey[Stage]()
+"""What a run is lent instead of setting up its own."""
 SURROUNDINGS: Final = pytest.StashKey[Surroundings]()
 _CHECK: Final = pytest.StashKey[Check]()
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
 from conformance import paths, selftest
+from conformance.bench import Bench
 from conformance.cli import main
 from conformance.kill_matrix import Kill
 from conformance.requirement import catalogue
@@ -43,7 +42,7 @@ def test_every_judged_requirement_has_a_mutant_and_every_mutant_a_judged_require
 
 
 def test_a_mutant_that_survives_fails_the_selftest(monkeypatch, capsys):
-    monkeypatch.setattr(selftest, "judge", lambda mutant, requirements, bytecode: Kill(mutant))
+    monkeypatch.setattr(Bench, "judge", lambda _, mutant, requirements: Kill(mutant))
     assert selftest.selftest([MUTANT.name], scope="own", workers=1, only_list=False) == 1
     assert "survives" in capsys.readouterr().out
 
@@ -56,11 +55,11 @@ def test_a_mutant_that_survives_fails_the_selftest(monkeypatch, capsys):
 def test_what_a_mutant_is_judged_against(monkeypatch, capsys, arguments, expected):
     asked = []
 
-    def judge(mutant, requirements, bytecode):
+    def judge(_, mutant, requirements):
         asked.append((mutant, set(requirements)))
         return Kill(mutant, (MUTANT.kills,))
 
-    monkeypatch.setattr(selftest, "judge", judge)
+    monkeypatch.setattr(Bench, "judge", judge)
     assert main(["selftest", "--mutant", MUTANT.name, *arguments]) == 0
     assert asked == [(MUTANT, expected)]
     assert "zero-is-one: killed" in capsys.readouterr().out
@@ -72,14 +71,14 @@ def test_the_mesh_as_it_is_is_judged_against_everything():
 
 def test_a_mutant_of_a_requirement_that_is_not_judged_is_an_error():
     stray = Mutant("stray", "breaks nothing known", "SPLIT-023")
-    kill = selftest.judge(stray, selftest.against(stray, JUDGED, "group"))
+    kill = Bench().judge(stray, selftest.against(stray, JUDGED, "group"))
     assert kill.verdict == "error: no judged requirement is the one that it must fail"
 
 
 def test_the_matrix_as_a_page(monkeypatch, tmp_path, capsys):
     survivor = "weights-84-16"
 
-    def judge(mutant, requirements, bytecode):
+    def judge(_, mutant, requirements):
         if mutant is None:
             return Kill(None)
         if mutant.name == survivor:
@@ -88,7 +87,7 @@ def test_the_matrix_as_a_page(monkeypatch, tmp_path, capsys):
             return Kill(mutant, trouble="no report (/somewhere/on/this/machine)")
         return Kill(mutant, (mutant.kills,))
 
-    monkeypatch.setattr(selftest, "judge", judge)
+    monkeypatch.setattr(Bench, "judge", judge)
     page = tmp_path / "kill-matrix.md"
     assert main(["selftest", "--markdown", str(page)]) == 1
     text = page.read_text()
@@ -114,7 +113,7 @@ def test_a_page_with_gaps_is_not_made(arguments, why, tmp_path, capsys):
 
 def test_rows_of_a_page_are_renewed_one_by_one(monkeypatch, tmp_path):
     outcome = {}
-    monkeypatch.setattr(selftest, "judge", lambda mutant, requirements, bytecode: outcome.get(
+    monkeypatch.setattr(Bench, "judge", lambda _, mutant, requirements: outcome.get(
         mutant and mutant.name, Kill(mutant, (mutant.kills,) if mutant else ())))
     page = tmp_path / "page.md"
     outcome |= {MUTANT.name: Kill(MUTANT), "no-events": Kill(MUTANTS["no-events"], trouble="broken")}
@@ -136,10 +135,10 @@ def test_a_page_that_could_not_be_written_is_said_at_once(tmp_path, capsys):
 
 
 def test_a_requirement_without_a_kill_fails_the_selftest(monkeypatch, capsys):
-    def judge(mutant, requirements, bytecode):
+    def judge(_, mutant, requirements):
         return Kill(mutant, (mutant.kills,) if mutant and mutant.kills != OTHER else (), "")
 
-    monkeypatch.setattr(selftest, "judge", judge)
+    monkeypatch.setattr(Bench, "judge", judge)
     assert selftest.selftest([], scope="own", workers=1, only_list=False) == 1
     assert re.search(f"no mutant is killed by .*{OTHER}", capsys.readouterr().out)
 
@@ -147,28 +146,33 @@ def test_a_requirement_without_a_kill_fails_the_selftest(monkeypatch, capsys):
 def test_interrupted_it_begins_no_more_runs(monkeypatch):
     begun = []
 
-    def judge(mutant, requirements, bytecode):
+    def judge(_, mutant, requirements):
         begun.append(mutant)
         if len(begun) == 2:
             raise KeyboardInterrupt
         time.sleep(0.02)
         return Kill(mutant)
 
-    monkeypatch.setattr(selftest, "judge", judge)
+    monkeypatch.setattr(Bench, "judge", judge)
     with pytest.raises(KeyboardInterrupt):
         selftest.selftest([], scope="own", workers=1, only_list=False)
     assert len(begun) < len(MUTANTS)
 
 
-def test_runs_share_compiled_modules_and_nothing_of_them_stays(monkeypatch):
-    given = {}
+def test_the_unmutated_mesh_comes_last_and_its_parts_are_one_row(monkeypatch, capsys):
+    asked = []
 
-    def run(command, *, env, **_):
-        given.update(env)
-        raise subprocess.TimeoutExpired(command, 1)
+    def judge(_, mutant, requirements):
+        asked.append((mutant, requirements))
+        return Kill(mutant, (mutant.kills,)) if mutant else Kill(None, (requirements[1], requirements[0]))
 
-    monkeypatch.setattr(subprocess, "run", run)
-    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    assert selftest.selftest([MUTANT.name], scope="own", workers=1, only_list=False) == 1
-    assert "PYTHONDONTWRITEBYTECODE" not in given
-    assert not Path(given["PYTHONPYCACHEPREFIX"]).exists()
+    monkeypatch.setattr(Bench, "judge", judge)
+    rows = list(selftest.judge([MUTANT], JUDGED, "own", 2, unmutated=True))
+    assert [mutant for mutant, _ in asked] == [MUTANT, None, None]
+    assert sorted(asked[1][1] + asked[2][1]) == sorted(row.id for row in JUDGED)
+    assert rows == [Kill(MUTANT, (MUTANT.kills,)), Kill(None, tuple(sorted(row.id for row in JUDGED[:4])))]
+
+
+def test_trouble_with_a_part_of_the_unmutated_mesh_is_trouble(monkeypatch):
+    monkeypatch.setattr(Bench, "judge", lambda _, mutant, requirements: Kill(mutant, trouble=f"{len(requirements)}"))
+    assert [kill.verdict for kill in selftest.judge([], JUDGED[:3], "own", 2, unmutated=True)] == ["error: 2; 1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -43,9 +44,12 @@ def until(condition, within):
 @pytest.fixture
 def started(tmp_path):
     """A run in another process, caught while its checks go on: the process, its pods, its directory."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     process = subprocess.Popen(
         [sys.executable, "-m", "conformance.cli", "run", "--report-dir", str(tmp_path / "report")],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
     )
     record_file = tmp_path / "report" / "report.jsonl"
     until(lambda: record_file.exists() and record_file.read_text().count("\n") >= 2, 60)
@@ -60,6 +64,7 @@ def started(tmp_path):
 def assert_gone(pods, directory):
     until(lambda: not any(pod.is_running() and pod.status() != psutil.STATUS_ZOMBIE for pod in pods), 10)
     until(lambda: not directory.exists(), 10)
+    assert not list(directory.parent.glob("mesh-conformance-*"))
 
 
 def test_ctrl_c(started, tmp_path):

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import json
 import logging
 import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-
-import httpx
 
 from conformance.sandbox.apiserver.access import MASTERS
 from conformance.sandbox.apiserver.errors import ApiError, no_such_path, unavailable
 from conformance.sandbox.apiserver.objects import JSON, labels_of, name_of, namespace_of, now
 from conformance.sandbox.apiserver.proxy import Forwarder
 from conformance.sandbox.apiserver.resources import API_SERVICES, ENDPOINT_SLICES, SERVICES
+from conformance.sandbox.apiserver.upstream import ConnectError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -66,7 +66,6 @@ class Aggregator:
         self._discovery = discovery
         self._resolve = resolve
         self._backends: dict[str, _Backend] = {}
-        self._closing: set[asyncio.Task[None]] = set()
 
     def observe(self, change: Change) -> None:
         """Follow one change of the store."""
@@ -100,18 +99,13 @@ class Aggregator:
     def _drop(self, name: str) -> None:
         self._discovery.extra.pop(_parts(name), None)
         backend = self._backends.pop(name, None)
-        if backend is not None:
-            if backend.probe is not None:
-                backend.probe.cancel()
-            task = asyncio.get_running_loop().create_task(backend.forwarder.close())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+        if backend is not None and backend.probe is not None:
+            backend.probe.cancel()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """End all probes."""
         for name in list(self._backends):
             self._drop(name)
-        await asyncio.gather(*self._closing, return_exceptions=True)
 
     def serves(self, group: str, version: str) -> bool:
         """Whether requests for this group version go elsewhere."""
@@ -173,7 +167,7 @@ class Aggregator:
             return "MissingEndpoints", error.message
         try:
             await self._probe(backend, base)
-        except (httpx.HTTPError, OSError, ValueError) as error:
+        except (ConnectError, OSError, ValueError) as error:
             group, version = backend.parts
             url = f"https://{service['name']}.{service['namespace']}.svc/apis/{group}/{version}"
             why = f"failing or missing response from {url}: {error or type(error).__name__}"
@@ -182,13 +176,13 @@ class Aggregator:
 
     async def _probe(self, backend: _Backend, base: str) -> None:
         group, version = backend.parts
-        answer = await backend.forwarder.get(
+        status, body = await backend.forwarder.get(
             f"{base}/apis/{group}/{version}",
-            {"x-remote-user": "system:kube-aggregator", "x-remote-group": MASTERS, "accept": "application/json"},
+            [("x-remote-user", "system:kube-aggregator"), ("x-remote-group", MASTERS), ("accept", "application/json")],
         )
-        if answer.status_code != 200:
-            raise ValueError(f"bad status from /apis/{group}/{version}: {answer.status_code}")
-        found = answer.json()
+        if status != 200:
+            raise ValueError(f"bad status from /apis/{group}/{version}: {status}")
+        found = json.loads(body)
         if not isinstance(found, dict) or not isinstance(found.get("resources"), list):
             raise ValueError(  # noqa: TRY004 - the answer is wrong, not the program
                 f"/apis/{group}/{version} did not answer with an APIResourceList"
@@ -221,9 +215,9 @@ def _parts(name: str) -> tuple[str, str]:
     return group, version
 
 
-def _trust(spec: JSON) -> ssl.SSLContext | bool:
+def _trust(spec: JSON) -> ssl.SSLContext | None:
     if spec.get("insecureSkipTLSVerify"):
-        return False
+        return None
     bundle = spec.get("caBundle")
     if not bundle:
         return ssl.create_default_context()

@@ -56,8 +56,7 @@ class Handlers:
         self.tokens = TokenHandler(store, tokens)
         self.pods = PodHandler(store, pods)
         self.nodes = NodeHandler(store, nodes)
-        self._forwarder = Forwarder()
-        self.proxy = ProxyHandler(store, self._forwarder, pods, resolve_service)
+        self.proxy = ProxyHandler(store, Forwarder(), pods, resolve_service)
         self.aggregator = Aggregator(store, self.discovery, resolve_service)
         self._observers.append(self.aggregator.observe)
         store.observers.append(self.aggregator.observe)
@@ -66,6 +65,5 @@ class Handlers:
         """Stop what runs in the background."""
         for observer in self._observers:
             self.store.observers.remove(observer)
-        await self.aggregator.close()
-        await self._forwarder.close()
+        self.aggregator.close()
         await self._webhooks.close()

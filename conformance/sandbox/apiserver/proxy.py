@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
+import ssl
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-import httpx
+from starlette.responses import Response
 
+from conformance.sandbox.apiserver import upstream
 from conformance.sandbox.apiserver.errors import ApiError, bad_request, no_such_path, unavailable
 from conformance.sandbox.apiserver.objects import JSON, dig
 from conformance.sandbox.apiserver.resources import PODS
 from conformance.sandbox.apiserver.wire import Stream
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from starlette.requests import Request
-    from starlette.responses import Response
 
     from conformance.sandbox.apiserver.backends import PodBackend, ServiceResolver
     from conformance.sandbox.apiserver.store import Store
@@ -28,7 +29,7 @@ _HOP_BY_HOP = frozenset(
      "transfer-encoding", "upgrade"}
 )  # fmt: skip
 _IDENTITY = ("x-remote-", "impersonate-")
-_CONNECT_SECONDS = 5.0
+_PROBE_SECONDS = 5.0
 
 
 class Forwarder:
@@ -37,22 +38,15 @@ class Forwarder:
     `host`, since the address says nothing.
     """
 
-    def __init__(self, verify: ssl.SSLContext | bool = False, host: str = "") -> None:
-        self._extensions = {"sni_hostname": host} if host else {}
-        self._client = httpx.AsyncClient(
-            verify=verify,
-            trust_env=False,  # a proxy of the user's environment must not see the sandbox's traffic
-            follow_redirects=False,
-            timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-        )
+    def __init__(self, verify: ssl.SSLContext | None = None, host: str = "") -> None:
+        self._host = host
+        self._context = verify or _trusting()
 
-    async def close(self) -> None:
-        await self._client.aclose()
-
-    async def get(self, url: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
-        """A plain GET with a deadline, for probes."""
-        return await self._client.get(url, headers=headers, timeout=_CONNECT_SECONDS, extensions=self._extensions)
+    async def get(self, url: str, headers: Iterable[tuple[str, str]] = ()) -> tuple[int, bytes]:
+        """Status and body of a plain GET with a deadline, for probes. Raises OSError and ConnectError."""
+        async with asyncio.timeout(_PROBE_SECONDS):
+            answer = await self._ask("GET", url, headers)
+            return answer.status, b"".join([piece async for piece in answer.pieces()])
 
     async def forward(
         self, request: Request, base: str, path: str, *, extra: Sequence[tuple[str, str]] = ()
@@ -63,54 +57,42 @@ class Forwarder:
         say who asks. Raises ApiError 503 when nobody answers.
         """
         named = {name.strip().lower() for name in request.headers.get("connection", "").split(",")}
-        dropped = _HOP_BY_HOP | named | {"host", "authorization"}
+        dropped = _HOP_BY_HOP | named | {"host", "authorization", "content-length"}
         headers = [(name, value) for name, value in request.headers.items()
                    if name not in dropped and not name.startswith(_IDENTITY)]  # fmt: skip
         client = request.client.host if request.client else ""
         headers += [("x-forwarded-for", client), ("x-forwarded-proto", "https"), *extra]
-        query = request.scope["query_string"]
-        url = httpx.URL(base + path, query=query) if query else httpx.URL(base + path)
+        query = request.scope["query_string"].decode("latin-1")
         sized = "content-length" in request.headers or "transfer-encoding" in request.headers
-        outgoing = self._client.build_request(
-            request.method, url, headers=headers, content=await request.body() if sized else None,
-            extensions=self._extensions,
-        )  # fmt: skip
         try:
-            answer = await self._client.send(outgoing, stream=True)
-        except httpx.ConnectTimeout as error:
-            raise unavailable(f"error trying to reach service: dial tcp {_address(url)}: i/o timeout") from error
-        except httpx.ConnectError as error:
-            raise unavailable(f"error trying to reach service: dial tcp {_address(url)}: {_why(error)}") from error
-        except httpx.TransportError as error:
-            raise unavailable(f"error trying to reach service: {error or type(error).__name__}") from error
-        response = Stream(_pieces(answer), answer.status_code)
+            answer = await self._ask(request.method, f"{base}{path}{query and '?'}{query}", headers,
+                                     await request.body() if sized else None)  # fmt: skip
+        except upstream.ConnectError as error:
+            raise unavailable(f"error trying to reach service: dial tcp {urlsplit(base).netloc}: {error}") from error
+        except OSError as error:
+            raise unavailable(f"error trying to reach service: {error}") from error
+        # Small answers are there at once, and cheaper to send in one piece.
+        response = Response(answer.body(), answer.status) if answer.complete else Stream(answer.pieces(), answer.status)
         response.raw_headers = [
-            (name.lower(), value)
-            for name, value in answer.headers.raw
-            if name.lower().decode("latin-1") not in _HOP_BY_HOP
+            (name, value) for name, value in answer.headers if name.decode("latin-1") not in _HOP_BY_HOP
         ]
         return response
 
-
-def _address(url: httpx.URL) -> str:
-    return f"{url.host}:{url.port}"
-
-
-def _why(error: BaseException) -> str:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno:
-            return f"connect: {os.strerror(cause.errno).lower()}"
-        cause = cause.__cause__ or cause.__context__
-    return f"connect: {error}" if "connection attempts failed" not in str(error) else "connect: connection refused"
+    async def _ask(
+        self, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes | None = None
+    ) -> upstream.Answer:
+        scheme, _, rest = url.partition("://")
+        place, slash, target = rest.partition("/")
+        host, _, port = place.rpartition(":")
+        return await upstream.ask(host, int(port), method, slash + target, headers, body,
+                                  context=self._context if scheme == "https" else None, name=self._host)  # fmt: skip
 
 
-async def _pieces(answer: httpx.Response) -> AsyncGenerator[bytes, None]:
-    try:
-        async for piece in answer.aiter_raw():
-            yield piece
-    finally:
-        await answer.aclose()
+def _trusting() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 class ProxyHandler:

@@ -36,3 +36,8 @@ class Mutant:
     conversion: type[Conversion] = field(default=Conversion, compare=False)
     dialect: str = ""
     manifests: Callable[[Objects], Objects] = field(default=as_they_are, compare=False)
+
+    @property
+    def replaceable(self) -> bool:
+        """Whether it takes the mesh's place in a sandbox that stands: all that differs is replaced with it."""
+        return self.manifests is as_they_are and self.conversion is Conversion and not self.dialect
