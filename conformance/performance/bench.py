@@ -19,7 +19,7 @@ from conformance.performance.validity import Limits, gates
 from conformance.topology import Topology
 
 PERCENTILES: Final[Mapping[str, float]] = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-WARM_UP: Final = 0.3
+WARM_UP: Final = 0.2
 """Seconds at the beginning of a load that are not measured: connections are made, pools and caches fill."""
 
 Tell = Callable[[str], None]
@@ -30,8 +30,8 @@ Tell = Callable[[str], None]
 class Effort:
     """How much is measured: interleaved rounds, seconds of each load in a round, requests a second, and the seed."""
 
-    rounds: int = 10
-    seconds: float = 2.0
+    rounds: int = 20
+    seconds: float = 1.0
     rate: float = 1000.0
     seed: int = 1
 
