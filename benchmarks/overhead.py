@@ -1,7 +1,8 @@
 """How well the harness measures a sidecar: `python benchmarks/overhead.py [hop | alike] [--trials N]`.
 
-hop: one Envoy, measured for a minute: the interval is to be ± 10 us or better. On a virtual machine whose idle CPUs go to
-the host, each waking up costs 30 to 100 us more or less; `--awake` (root) lets them wait a millisecond first, and undoes it.
+hop: one Envoy, measured for a minute: the interval is to be ± 10 us or better. On a virtual machine whose idle CPUs go
+to the host, each waking up costs 30 to 100 us more or less; `--awake` (root) lets them wait a millisecond first, and
+undoes it.
 alike: two identical paths, measured again and again: at least 95 of 100 are to be called no different.
 Run it alone: what else the machine does is in every time.
 """
@@ -23,7 +24,6 @@ from conformance.performance.paths import AGAIN, CLIENT, DIRECT, LOAD_PORT
 from conformance.performance.probe import Probe
 from conformance.place import open_place
 from conformance.topology import Topology
-
 
 HALT_POLL = Path("/sys/module/haltpoll/parameters/guest_halt_poll_ns")
 
