@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,8 @@ from conformance.performance import options as probing
 from conformance.performance.comparing import compare, history, rendering
 from conformance.performance.comparing.comparison import Incomparable
 from conformance.performance.model import Run
+from conformance.performance.showing import pictures
+from conformance.performance.showing.chart import PicturesMissing
 from conformance.performance.smp import lint, score
 
 Run_ = Callable[[argparse.Namespace, list[str]], int]
@@ -28,6 +31,7 @@ EXIT_CODES: Final = """exit codes:
   130  interrupted
 """
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,100}")
+MOST_TRENDS: Final = 100
 BASELINES: Final = Path("performance-baselines")
 
 
@@ -138,7 +142,22 @@ def _baseline(chosen: argparse.Namespace, _: list[str]) -> int:
             history.append(chosen.to / name, run)
     record.write(target, run)
     print(f"kept as {target}")
+    print(_trends(chosen.to))
     return ExitCode.CONFORMANT
+
+
+def _trends(directory: Path) -> str:
+    """Draw each figure that the history has of two runs or more; return what to say of it."""
+    entries = _history(directory / "history.jsonl")
+    keys = Counter(entry.figure.key for entry in entries)
+    several = [key for key, count in keys.items() if count > 1][:MOST_TRENDS]
+    try:
+        drawn = {key: pictures.trend(history.series(entries, key)) for key in several}
+    except PicturesMissing as error:
+        return f"no trends: {error}"
+    for key, svg in drawn.items():
+        record.replace(directory / f"trend-{re.sub('[^a-z0-9]+', '-', key.lower()).strip('-')}.svg", svg.encode())
+    return f"{len(drawn)} trends in {directory}" if drawn else "trends begin with the second run"
 
 
 def _history(file: Path) -> Sequence[history.Entry]:

@@ -29,6 +29,7 @@ from conformance.smi import NotExpressible, NotServed
 COMMAND: Final = pytest.StashKey[str]()
 CONFIG: Final = pytest.StashKey[TestConfig | None]()
 EFFORT: Final = pytest.StashKey[Effort]()
+PROMETHEUS: Final = pytest.StashKey[str]()
 HEADER: Final = pytest.StashKey[RunHeader]()
 
 
@@ -55,6 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     config.stash[EFFORT] = chosen.effort
     config.stash[CONFIG] = chosen.config
+    config.stash[PROMETHEUS] = chosen.prometheus
     words = ["mesh-conformance", "perf", "run", *config.stash[SETTINGS].place, *chosen.words]
     config.stash[COMMAND] = shlex.join(words)
     config.pluginmanager.import_plugin(f"{paths.fixtures_module()}.performance")

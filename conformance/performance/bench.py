@@ -22,6 +22,9 @@ PERCENTILES: Final[Mapping[str, float]] = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 WARM_UP: Final = 0.2
 """Seconds at the beginning of a load that are not measured: connections are made, pools and caches fill."""
 
+TELL_EVERY: Final = 10.0
+"""Seconds between two lines on the progress of rounds."""
+
 Tell = Callable[[str], None]
 """Shows people one line about what is being done."""
 
@@ -111,7 +114,14 @@ class Bench:
         series = Series({way.name: [] for way in ways})
         by_name = {way.name: way for way in ways}
         count = rounds or self.effort.rounds
+        begun = told = time.monotonic()
         for number, order in enumerate(paired.orders(list(by_name), count, self.effort.seed), 1):
+            if time.monotonic() - told > TELL_EVERY:
+                told = time.monotonic()
+                left = (told - begun) / (number - 1) * (count - number + 1)
+                errors = sum(one.result.failed for several in series.rounds.values() for one in several)
+                self.tell(f"  {self.findings.probe.name}: round {number} of {count}, {left:.0f} s left, "
+                          f"{errors} errors")
             for name in order:
                 what = f"round {number} of {count}, {name}"
                 series.rounds[name].append(

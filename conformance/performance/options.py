@@ -36,6 +36,7 @@ class Probing:
     force: bool = False
     config: TestConfig | None = None
     source: str = ""
+    prometheus: str = ""
 
     def wants(self, probe: str) -> bool:
         """Tell whether a probe was selected; without a selection all are, or the configuration's own."""
@@ -69,6 +70,8 @@ def add_options(add: Callable[..., Any]) -> None:
     add("--rate", metavar="N", dest="performance_rate",
         help=f"requests a second of loads on a schedule (default: {usual.rate:g})")
     add("--seed", metavar="N", dest="performance_seed", help=f"of the order of rounds (default: {usual.seed})")
+    add("--prometheus", metavar="URL", dest="performance_prometheus",
+        help="Prometheus that scrapes the cluster: CPU and memory are read from it (default: from the kubelets)")
     add("--threshold", action="append", metavar="EXPRESSION", dest="performance_threshold", default=None,
         help="what a figure must hold, such as 'latency.overhead{path=both,percentile=p99} <= 2ms'; repeatable")
     add("--baseline", action="append", metavar="FILE", dest="performance_baseline", default=None,
@@ -96,6 +99,7 @@ def probing(values: Mapping[str, Any]) -> Probing:
         effort=effort,
         thresholds=tuple(_threshold(text) for text in values.get("performance_threshold") or ()),
         baselines=baselines, force=bool(values.get("performance_force")), config=_config(values),
+        prometheus=_address(values.get("performance_prometheus")),
         source=Path(values.get("performance_config") or "").name,
     )
 
@@ -110,6 +114,12 @@ def _config(values: Mapping[str, Any]) -> TestConfig | None:
         return read(Path(file))
     except ConfigError as error:
         raise ProbingError(str(error)) from None
+
+
+def _address(url: str | None) -> str:
+    if url and not url.startswith(("http://", "https://")):
+        raise ProbingError(f"--prometheus {url}: an address begins with http:// or https://")
+    return url or ""
 
 
 def _threshold(text: str) -> Threshold:

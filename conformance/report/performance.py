@@ -24,7 +24,7 @@ from conformance.performance.smp import result as smp
 from conformance.performance.smp.messages import MessageError
 from conformance.performance.surroundings import TEST_ID
 from conformance.report import allure_performance
-from conformance.report.writing import write_whole
+from conformance.report.writing import ReportError, write_whole
 
 DIRECTORY: Final = "performance"
 """Below the report directory."""
@@ -50,7 +50,11 @@ def finish(run: Run, directory: Path | None, chosen: Probing) -> tuple[str, bool
         broken = True
     if directory is not None:
         target = directory / DIRECTORY
-        lines += [*write(run, target, comparison, judged), f"reports: {target}"]
+        try:
+            lines += [*write(run, target, comparison, judged), f"reports: {target}"]
+        except (OSError, RecordError, ReportError) as error:
+            lines.append(f"error: the reports could not be written to {target}: {error}")
+            broken = True
     return "\n".join(lines), comparison is not None and comparison.regressed, broken
 
 

@@ -43,6 +43,6 @@ def test_body_sizes(bench, findings):
 
 
 @probe("resource-use")
-def test_resource_use(bench, findings):
+def test_resource_use(bench, findings, meter):
     """CPU and memory of each proxy, of the control plane and of the node, at a steady rate and without the mesh."""
-    resources.measure(bench, bench.ways(DIRECT, BOTH), findings)
+    resources.measure(bench, bench.ways(DIRECT, BOTH), findings, meter)

@@ -13,9 +13,8 @@ from conformance.performance.bench import WARM_UP, Bench, Measured
 from conformance.performance.findings import Findings
 from conformance.performance.model import Unit
 from conformance.performance.paths import DIRECT, Path
-from conformance.performance.usage import consumption as usage
-from conformance.performance.usage import kubelet
 from conformance.performance.usage.consumption import Consumption
+from conformance.performance.usage.meters import Meter
 from conformance.performance.validity import gates
 from conformance.topology import Topology
 
@@ -30,19 +29,18 @@ class Observed:
     consumption: Consumption
 
 
-def measure(bench: Bench, ways: Sequence[Path], findings: Findings) -> None:
+def measure(bench: Bench, ways: Sequence[Path], findings: Findings, meter: Meter) -> None:
     """Record what proxies, control plane and node consume on each way, and what the node spends more than without.
 
-    Raises UsageError when the kubelets do not say.
+    Raises UsageError when the meter does not say.
     """
     topology = bench.topology
-    resolution = kubelet.read(topology.cluster).resolution
     rounds = max(LEAST_ROUNDS, bench.effort.rounds // 2)
     taken: dict[str, list[Observed]] = {way.name: [] for way in ways}
     by_name = {way.name: way for way in ways}
     for number, order in enumerate(paired.orders(list(by_name), rounds, bench.effort.seed), 1):
         for name in order:
-            taken[name].append(_observe(bench, by_name[name], f"round {number} of {rounds}, {name}", resolution))
+            taken[name].append(_observe(bench, by_name[name], f"round {number} of {rounds}, {name}", meter))
     for name, observed in list(taken.items()):
         invalid = [found for one in observed for found in gates(one.measured.load, one.measured.result, where=name)]
         findings.invalid(invalid[:1])
@@ -54,18 +52,15 @@ def measure(bench: Bench, ways: Sequence[Path], findings: Findings) -> None:
     _nodes(findings, taken)
 
 
-def _observe(bench: Bench, way: Path, what: str, resolution: float) -> Observed:
-    """Read twice while a load is under way; a kubelet tells what it read up to `resolution` seconds ago."""
-    settled = max(0.3, 1.5 * resolution)
-    between = max(bench.effort.seconds, 3 * resolution)
-    cluster = bench.topology.cluster
+def _observe(bench: Bench, way: Path, what: str, meter: Meter) -> Observed:
+    """Watch a load that is under way; a meter tells what it read up to `resolution` seconds ago."""
+    settled = max(0.3, 1.5 * meter.resolution)
+    between = max(bench.effort.seconds, 3 * meter.resolution)
     with ThreadPoolExecutor(1) as pool:
         load = pool.submit(bench.run, way, what=what, seconds=settled + between + 0.5)
         time.sleep(WARM_UP + settled)
-        before = kubelet.read(cluster)
-        time.sleep(between)
-        after = kubelet.read(cluster)
-        return Observed(load.result(), usage.between(before, after, "the kubelets"))
+        consumption = meter.watch(between)
+        return Observed(load.result(), consumption)
 
 
 def _proxies(findings: Findings, topology: Topology, way: Path, observed: Sequence[Observed]) -> None:
