@@ -127,10 +127,8 @@ class Bench:
                 series.rounds[name].append(
                     self.run(by_name[name], target, what=what, **parts, seed=self.effort.seed + number))
         for name, measured in series.rounds.items():
-            whole = merged([one.result for one in measured])
-            load = replace(measured[0].load, seconds=sum(one.load.seconds for one in measured))
             where = ", ".join([name, *(labels or {}).values()])
-            series.invalid[name] = gates(load, whole, limits, where)
+            whole, series.invalid[name] = judged(measured, limits, where)
             self.findings.invalid(series.invalid[name])
             self.findings.load(whole.summary(measured[0].load, {"path": name, **(labels or {})}))
         return series
@@ -146,6 +144,15 @@ class Bench:
                           f"left, {said.get('rate', 0):.0f}/s, {said.get('errors', 0)} errors")
 
         return agent.load(load.command(), progress)
+
+
+def judged(
+    loads: Sequence[Measured], limits: Limits | None = None, where: str = "",
+) -> tuple[LoadResult, tuple[Invalidity, ...]]:
+    """Return the loads of all rounds as one, and why their figures must not be used."""
+    whole = merged([one.result for one in loads])
+    load = replace(loads[0].load, seconds=sum(one.load.seconds for one in loads))
+    return whole, gates(load, whole, limits, where)
 
 
 def merged(results: Sequence[LoadResult]) -> LoadResult:

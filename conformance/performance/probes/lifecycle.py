@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from conformance.objects import Services
-from conformance.performance.bench import Bench, Measured
+from conformance.performance.bench import Bench, Measured, judged
 from conformance.performance.paths import BOTH, DIRECT, Path
 from conformance.performance.probes.effects import first_answer
-from conformance.performance.validity import DISTURBED, gates
+from conformance.performance.validity import DISTURBED
 from conformance.service import HTTP_PORT
 
 ENDS: Final[Mapping[str, tuple[str, str]]] = {DIRECT: ("plain-client", "outside"), BOTH: ("client", "app")}
@@ -92,22 +92,17 @@ class Lifecycle:
     def restarts(self, way: str, count: int, rate: float) -> None:
         """Record, over several rolling restarts, the share of requests that failed, by kind, and how long each took."""
         findings = self.bench.findings
-        failed, seconds, worst = [], [], []
-        for _ in range(count):
-            measured, took = self.restart(way, rate)
-            result = measured.result
-            findings.load(result.summary(measured.load, {"path": way}))
-            invalid = gates(measured.load, result, DISTURBED, way)
-            if invalid:
-                findings.invalid(invalid)
-                continue
-            failed.append(result.failed / (result.completed + result.failed))
-            seconds.append(took)
-            worst.append(measured.percentile(1.0))
-            for kind, number in result.errors.items():
-                findings.note(f"{way}: a restart failed {number} of {result.completed + result.failed} requests "
-                              f"with {kind}.")
-        if failed:
-            findings.median("restart.errors", "share", failed, {"path": way})
-            findings.median("restart.longest", "s", worst, {"path": way})
-            findings.median("restart.duration", "s", seconds, {"path": way})
+        taken = [self.restart(way, rate) for _ in range(count)]
+        whole, invalid = judged([measured for measured, _ in taken], DISTURBED, way)
+        findings.load(whole.summary(taken[0][0].load, {"path": way}))
+        findings.invalid(invalid)
+        if invalid:
+            return
+        for kind, number in whole.errors.items():
+            findings.note(f"{way}: {count} restarts failed {number} of {whole.completed + whole.failed} requests with "
+                          f"{kind}.")
+        results = [measured.result for measured, _ in taken]
+        failed = [result.failed / (result.completed + result.failed) for result in results]
+        findings.median("restart.errors", "share", failed, {"path": way})
+        findings.median("restart.longest", "s", [measured.percentile(1.0) for measured, _ in taken], {"path": way})
+        findings.median("restart.duration", "s", [seconds for _, seconds in taken], {"path": way})

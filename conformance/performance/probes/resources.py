@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from conformance.performance import paired
-from conformance.performance.bench import WARM_UP, Bench, Measured
+from conformance.performance.bench import WARM_UP, Bench, Measured, judged
 from conformance.performance.findings import Findings
 from conformance.performance.model import Unit
 from conformance.performance.paths import DIRECT, Path
 from conformance.performance.usage.consumption import Consumption
 from conformance.performance.usage.meters import Meter
-from conformance.performance.validity import gates
 from conformance.topology import Topology
 
 LEAST_ROUNDS: Final = 5
@@ -42,8 +41,8 @@ def measure(bench: Bench, ways: Sequence[Path], findings: Findings, meter: Meter
         for name in order:
             taken[name].append(_observe(bench, by_name[name], f"round {number} of {rounds}, {name}", meter))
     for name, observed in list(taken.items()):
-        invalid = [found for one in observed for found in gates(one.measured.load, one.measured.result, where=name)]
-        findings.invalid(invalid[:1])
+        _, invalid = judged([one.measured for one in observed], where=name)
+        findings.invalid(invalid)
         if invalid:
             del taken[name]
             continue

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 
 from conformance import statistics
 from conformance.performance import paired
-from conformance.performance.bench import Bench, merged
+from conformance.performance.bench import Bench, judged
 from conformance.performance.model import Figure
 from conformance.performance.paths import BOTH, Path
-from conformance.performance.validity import gates
 from conformance.service import HTTP_PORT, Service
 
 
@@ -22,11 +21,10 @@ def measure(bench: Bench, root: Service, backend: Service, *, expected: float) -
     way = Path("split", "client", "v2", root, bench.way(BOTH).proxied)
     taken = [bench.run(way, port=HTTP_PORT, what=f"round {number} of {bench.effort.rounds}")
              for number in range(1, bench.effort.rounds + 1)]
-    whole = merged([one.result for one in taken])
+    whole, invalid = judged(taken, where=way.name)
     findings.load(whole.summary(taken[0].load, {"path": way.name}))
-    found = [invalid for one in taken for invalid in gates(one.load, one.result, where=way.name)]
-    if found:
-        findings.invalid(found[:1])
+    findings.invalid(invalid)
+    if invalid:
         return
     pods = {bench.topology.pod(workload).name for workload in backend.workloads}
     shares = [_share(one.result.agents, pods) for one in taken]
