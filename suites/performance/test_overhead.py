@@ -27,8 +27,9 @@ def test_throughput_ceiling(bench, findings):
 @probe("connection-churn")
 def test_connection_churn(bench, findings):
     """Response time where every request has a connection of its own, and what sidecars add to it."""
-    series = bench.rounds(bench.ways(DIRECT, BOTH), rate=bench.effort.rate / 4, keep_alive=False)
-    overhead.latencies(findings, series)
+    each = {"connections": "new"}
+    series = bench.rounds(bench.ways(DIRECT, BOTH), rate=bench.effort.rate / 4, keep_alive=False, labels=each)
+    overhead.latencies(findings, series, **each)
 
 
 @probe("body-sizes")

@@ -1,4 +1,4 @@
-"""Every probe in the sandbox, on real sidecars: briefly, and whatever else the machine does. About 90 s.
+"""Every probe in the sandbox, on real sidecars: briefly, and whatever else the machine does. About 3 minutes.
 
 What a busy machine makes of the figures is not judged here: it has to be figures, or the gates have to say why not.
 """
