@@ -183,14 +183,14 @@ def test_waiting_for_a_connection_counts_in_the_response_alone(serve):
     assert result["unsent"] == pytest.approx(25, abs=8)
     assert milliseconds(result, "service", 0.5) == pytest.approx(21, abs=8)
     assert milliseconds(result, "response", 1.0) > 150
-    assert milliseconds(result, "lag", 1.0) > 130
+    assert milliseconds(result, "lag", 0.9) < 20  # the engine itself was not late
 
 
 def test_a_rate_that_nobody_can_make_is_shown(serve):
     result = run(serve(answering(OK)).url, rate=2_000_000.0, duration=0.2)
     assert result["unsent"] > 200_000
     assert result["scheduled"] == 400_000
-    assert milliseconds(result, "lag", 0.9) > 10
+    assert milliseconds(result, "response", 0.9) > 10
 
 
 @pytest.mark.parametrize("schedule", [{"shape": "poisson", "seed": 3}, {"shape": "burst", "burst": 7}])

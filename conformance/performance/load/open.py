@@ -35,6 +35,7 @@ class OpenLoop:
     def done(self, slot: Slot, answer: Answer | None, error: str, now: int) -> None:
         """Record the end of a request and free its slot."""
         self.load.recorder.ended(answer, error, slot.intended, slot.sent, now)
+        slot.freed = now
         self.free.append(slot)
 
     def run(self) -> int:
@@ -70,7 +71,7 @@ class OpenLoop:
         intended = self.intended
         self._next()
         self.load.slots.begin(slot, intended)
-        self.load.recorder.began(intended, slot.sent)
+        self.load.recorder.began(intended, slot.sent, slot.freed)
 
     def _next(self) -> None:
         intended = self.load.origin + next(self.times)

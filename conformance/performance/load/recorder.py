@@ -80,12 +80,13 @@ class Recorder:
         self._last = max(0, -(-command.duration // command.interval) - 1)
         self.raw = tuple(array("q") for _ in range(4)) if command.raw else None
 
-    def began(self, intended: int, sent: int) -> None:
-        """A request has been sent, or tried to be."""
+    def began(self, intended: int, sent: int, freed: int = 0) -> None:
+        """A request has been sent, or tried to be, on a connection that was free from `freed` on."""
         if intended >= self.start:
             self.sent += 1
             if self._open:
-                self.lag.record(sent - intended)
+                # Waiting for a connection is the server's doing, and in the response time.
+                self.lag.record(sent - max(intended, freed))
 
     def ended(self, answer: Answer | None, error: str, intended: int, sent: int, end: int) -> None:
         """A request has come to its end; `error` is its kind, "" when the answer is as expected."""

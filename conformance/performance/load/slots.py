@@ -45,10 +45,14 @@ def kind_of(error: OSError) -> str:
 
 
 class Slot:
-    """One connection, and the request on it: when it was meant to be sent and when it was."""
+    """One connection, and the request on it: when it was meant to be sent and when it was.
+
+    `freed` is when the request before it had ended: what is sent later than both that and its time, the engine delayed.
+    """
 
     __slots__ = (
-        "fd", "greeting", "intended", "known", "opened", "out", "recv", "reply", "send", "sent", "sock", "state",
+        "fd", "freed", "greeting", "intended", "known", "opened", "out", "recv", "reply", "send", "sent", "sock",
+        "state",
     )
 
     sock: socket.socket
@@ -58,7 +62,7 @@ class Slot:
     def __init__(self) -> None:
         self.state = EMPTY
         self.fd = -1
-        self.intended = self.sent = self.opened = 0
+        self.intended = self.sent = self.opened = self.freed = 0
         self.out: memoryview | None = None  # what is left to be sent
         self.reply: HttpReply | Echo | None = None  # what has arrived in part
         self.greeting: bytes | None = b""
