@@ -172,6 +172,7 @@ class _Stage(Cluster):
             labels = obj["spec"]["template"]["metadata"]["labels"]
             self._pods[namespace, name] = {
                 "metadata": {"name": f"{name}-pod", "namespace": namespace, "labels": labels},
+                "spec": obj["spec"]["template"]["spec"],
                 "status": {"conditions": [{"type": "Ready", "status": "True"}]},
             }
         return obj

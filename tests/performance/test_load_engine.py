@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from array import array
+from types import SimpleNamespace
 
 import pytest
 from load_servers import (
@@ -220,7 +221,8 @@ def test_the_warm_up_is_sent_and_not_counted(serve, rate):
 def test_a_jump_of_the_wall_clock_moves_nothing(serve, rate, monkeypatch):
     jumps = itertools.chain([0], itertools.repeat(3600))
     true = time.time
-    monkeypatch.setattr(engine.time, "time", lambda: true() - next(jumps))
+    # Only as the engine sees it: others in this process ask for the time as well.
+    monkeypatch.setattr(engine, "time", SimpleNamespace(time=lambda: true() - next(jumps)))
     result = run(serve(answering(OK)).url, **({"rate": rate} if rate else {}))
     assert result["elapsed"] == pytest.approx(0.3, abs=0.1)
     assert result["wall_elapsed"] == pytest.approx(-3600, abs=1)

@@ -125,7 +125,7 @@ def test_the_server_dies_in_the_middle(serve, rate):
 
     server = serve(handle)
     result = run(server.url, duration=0.6, **({"rate": rate} if rate else {}))
-    assert 25 <= result["completed"] <= 30
+    assert 25 <= result["completed"] <= 31  # on the other connection one may be under way
     assert set(result["errors"]) <= {"refused", "reset", "closed"}
     assert result["errors"]["refused"] > 5
 
