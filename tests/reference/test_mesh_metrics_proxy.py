@@ -45,7 +45,7 @@ def _connection():
 
 
 def seen(traffic, since, requests=0):
-    """Flows and how many requests of each, once the proxies have flushed: `requests` at the least, if it takes longer."""
+    """Flows and how many requests of each, once the proxies have flushed; at least `requests`, if that takes longer."""
     until = time.monotonic() + 3
     while True:
         time.sleep(0.15)
