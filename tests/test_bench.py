@@ -72,7 +72,7 @@ def test_processes_share_compiled_modules(said, monkeypatch, tmp_path):
     found = tmp_path / "environment"
     said(f"import os; pathlib.Path({str(found)!r}).write_text(json.dumps(dict(os.environ)))")
     with Bench("/some/directory") as judges:
-        judges.judge(None, ["SPLIT-001"])
+        judges.judge(SPLITS, ["SPLIT-001"])
     environment = json.loads(found.read_text())
     assert environment["PYTHONPYCACHEPREFIX"] == "/some/directory"
     assert "PYTHONDONTWRITEBYTECODE" not in environment
