@@ -1,6 +1,6 @@
 """The kill matrix: every mutant of the reference mesh must fail its own requirement, and no other but those it names.
 
-Each mutant is judged by a run with a record, exactly as a user's would be; see `bench` for where the runs take place.
+Each mutant is judged by a run with a record, exactly as a user's would be; see `jury` for where the runs take place.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 from tabulate import tabulate
 
 from conformance import paths
-from conformance.bench import Bench
+from conformance.jury import Jury
 from conformance.kill_matrix import Kill, render, renewed, to_markdown, unkilled
 from conformance.options import OptionError
 from conformance.outcome import ExitCode
@@ -63,11 +63,11 @@ def judge(
     runs: list[tuple[Mutant | None, list[str]]] = [(mutant, against(mutant, judged, scope)) for mutant in mutants]
     every = against(None, judged, scope)
     runs += [(None, every[first::workers]) for first in range(min(workers, len(every)))] if unmutated else []
-    with TemporaryDirectory(prefix="mesh-conformance-bytecode-") as bytecode, Bench(bytecode) as bench:
+    with TemporaryDirectory(prefix="mesh-conformance-bytecode-") as bytecode, Jury(bytecode) as jury:
         pool = ThreadPoolExecutor(workers)
         parts = []
         try:
-            for kill in pool.map(lambda run: bench.judge(*run), runs):
+            for kill in pool.map(lambda run: jury.judge(*run), runs):
                 if kill.mutant is not None:
                     yield kill
                 else:

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from conformance import paths, selftest
-from conformance.bench import Bench
+from conformance.jury import Jury
 from conformance.cli import main
 from conformance.kill_matrix import Kill
 from conformance.requirement import catalogue
@@ -42,7 +42,7 @@ def test_every_judged_requirement_has_a_mutant_and_every_mutant_a_judged_require
 
 
 def test_a_mutant_that_survives_fails_the_selftest(monkeypatch, capsys):
-    monkeypatch.setattr(Bench, "judge", lambda _, mutant, requirements: Kill(mutant))
+    monkeypatch.setattr(Jury, "judge", lambda _, mutant, requirements: Kill(mutant))
     assert selftest.selftest([MUTANT.name], scope="own", workers=1, only_list=False) == 1
     assert "survives" in capsys.readouterr().out
 
@@ -59,7 +59,7 @@ def test_what_a_mutant_is_judged_against(monkeypatch, capsys, arguments, expecte
         asked.append((mutant, set(requirements)))
         return Kill(mutant, (MUTANT.kills,))
 
-    monkeypatch.setattr(Bench, "judge", judge)
+    monkeypatch.setattr(Jury, "judge", judge)
     assert main(["selftest", "--mutant", MUTANT.name, *arguments]) == 0
     assert asked == [(MUTANT, expected)]
     assert "zero-is-one: killed" in capsys.readouterr().out
@@ -71,7 +71,7 @@ def test_the_mesh_as_it_is_is_judged_against_everything():
 
 def test_a_mutant_of_a_requirement_that_is_not_judged_is_an_error():
     stray = Mutant("stray", "breaks nothing known", "SPLIT-023")
-    kill = Bench().judge(stray, selftest.against(stray, JUDGED, "group"))
+    kill = Jury().judge(stray, selftest.against(stray, JUDGED, "group"))
     assert kill.verdict == "error: no judged requirement is the one that it must fail"
 
 
@@ -87,7 +87,7 @@ def test_the_matrix_as_a_page(monkeypatch, tmp_path, capsys):
             return Kill(mutant, trouble="no report (/somewhere/on/this/machine)")
         return Kill(mutant, (mutant.kills,))
 
-    monkeypatch.setattr(Bench, "judge", judge)
+    monkeypatch.setattr(Jury, "judge", judge)
     page = tmp_path / "kill-matrix.md"
     assert main(["selftest", "--markdown", str(page)]) == 1
     text = page.read_text()
@@ -113,7 +113,7 @@ def test_a_page_with_gaps_is_not_made(arguments, why, tmp_path, capsys):
 
 def test_rows_of_a_page_are_renewed_one_by_one(monkeypatch, tmp_path):
     outcome = {}
-    monkeypatch.setattr(Bench, "judge", lambda _, mutant, requirements: outcome.get(
+    monkeypatch.setattr(Jury, "judge", lambda _, mutant, requirements: outcome.get(
         mutant and mutant.name, Kill(mutant, (mutant.kills,) if mutant else ())))
     page = tmp_path / "page.md"
     outcome |= {MUTANT.name: Kill(MUTANT), "no-events": Kill(MUTANTS["no-events"], trouble="broken")}
@@ -138,7 +138,7 @@ def test_a_requirement_without_a_kill_fails_the_selftest(monkeypatch, capsys):
     def judge(_, mutant, requirements):
         return Kill(mutant, (mutant.kills,) if mutant and mutant.kills != OTHER else (), "")
 
-    monkeypatch.setattr(Bench, "judge", judge)
+    monkeypatch.setattr(Jury, "judge", judge)
     assert selftest.selftest([], scope="own", workers=1, only_list=False) == 1
     assert re.search(f"no mutant is killed by .*{OTHER}", capsys.readouterr().out)
 
@@ -153,7 +153,7 @@ def test_interrupted_it_begins_no_more_runs(monkeypatch):
         time.sleep(0.02)
         return Kill(mutant)
 
-    monkeypatch.setattr(Bench, "judge", judge)
+    monkeypatch.setattr(Jury, "judge", judge)
     with pytest.raises(KeyboardInterrupt):
         selftest.selftest([], scope="own", workers=1, only_list=False)
     assert len(begun) < len(MUTANTS)
@@ -166,7 +166,7 @@ def test_the_unmutated_mesh_comes_last_and_its_parts_are_one_row(monkeypatch, ca
         asked.append((mutant, requirements))
         return Kill(mutant, (mutant.kills,)) if mutant else Kill(None, (requirements[1], requirements[0]))
 
-    monkeypatch.setattr(Bench, "judge", judge)
+    monkeypatch.setattr(Jury, "judge", judge)
     rows = list(selftest.judge([MUTANT], JUDGED, "own", 2, unmutated=True))
     assert [mutant for mutant, _ in asked] == [MUTANT, None, None]
     assert sorted(asked[1][1] + asked[2][1]) == sorted(row.id for row in JUDGED)
@@ -174,5 +174,5 @@ def test_the_unmutated_mesh_comes_last_and_its_parts_are_one_row(monkeypatch, ca
 
 
 def test_trouble_with_a_part_of_the_unmutated_mesh_is_trouble(monkeypatch):
-    monkeypatch.setattr(Bench, "judge", lambda _, mutant, requirements: Kill(mutant, trouble=f"{len(requirements)}"))
+    monkeypatch.setattr(Jury, "judge", lambda _, mutant, requirements: Kill(mutant, trouble=f"{len(requirements)}"))
     assert [kill.verdict for kill in selftest.judge([], JUDGED[:3], "own", 2, unmutated=True)] == ["error: 2; 1"]

@@ -29,7 +29,7 @@ class _LateError(Exception):
     """A run did not come to its end."""
 
 
-class Bench:
+class Jury:
     """Judges mutants, for as many threads as ask. A context manager that ends what it has started.
 
     `bytecode` is a directory in which processes keep compiled modules for each other: a third of what a short run
@@ -57,10 +57,8 @@ class Bench:
         with TemporaryDirectory(prefix="mesh-conformance-selftest-") as directory:
             output = Path(directory) / OUTPUT
             try:
-                # The mesh as it is gets a sandbox of its own: what a mutant's requests left in logs for half a minute,
-                # under names that repeat, must not be counted as its.
-                if subject is not None and subject.replaceable:
-                    self._in_series(Task(subject.name, tuple(requirements), directory))
+                if subject is None or subject.replaceable:
+                    self._in_series(Task(subject.name if subject else "", tuple(requirements), directory))
                 else:
                     self._alone(subject, requirements, output)
                 report = record.read(Path(directory) / "report.jsonl")

@@ -8,8 +8,8 @@ import sys
 import psutil
 import pytest
 
-from conformance import bench, series
-from conformance.bench import Bench
+from conformance import jury, series
+from conformance.jury import Jury
 from conformance.kill_matrix import Kill
 from conformance.sandbox.mutants import MUTANTS, find
 from conformance.sandbox.mutants.definitions import MUTANTS as DEFINITIONS
@@ -32,8 +32,8 @@ def said(monkeypatch, tmp_path):
     def say(what):
         script = tmp_path / "fake.py"
         script.write_text(FAKE.format(what))
-        real = bench.subprocess.Popen
-        monkeypatch.setattr(bench.subprocess, "Popen", lambda _, **options: real([sys.executable, script], **options))
+        real = jury.subprocess.Popen
+        monkeypatch.setattr(jury.subprocess, "Popen", lambda _, **options: real([sys.executable, script], **options))
 
     return say
 
@@ -46,7 +46,7 @@ def test_only_what_a_standing_sandbox_can_replace_is_replaced_there():
 
 def test_a_run_without_a_report_is_trouble_and_says_what_it_said(said):
     said("pathlib.Path(task['directory'], 'output').write_text('it broke')")
-    with Bench() as judges:
+    with Jury() as judges:
         kill = judges.judge(SPLITS, [SPLITS.kills])
     assert kill.verdict.startswith("error: no report")
     assert kill.verdict.endswith("it broke")
@@ -54,15 +54,15 @@ def test_a_run_without_a_report_is_trouble_and_says_what_it_said(said):
 
 def test_a_process_that_ends_is_replaced(said, tmp_path):
     said("open(f'{sys.path[0]}/starts', 'a').write('x'); sys.exit(1)")
-    with Bench() as judges:
+    with Jury() as judges:
         assert [judges.judge(SPLITS, [SPLITS.kills]).trouble[:9] for _ in range(2)] == ["no report"] * 2
     assert (tmp_path / "starts").read_text() == "xx"
 
 
 def test_a_run_that_does_not_end_is_given_up(said, monkeypatch):
-    monkeypatch.setattr(bench, "RUN_WITHIN", 0.5)
+    monkeypatch.setattr(jury, "RUN_WITHIN", 0.5)
     said("import time; time.sleep(60)")
-    with Bench() as judges:
+    with Jury() as judges:
         assert judges.judge(SPLITS, [SPLITS.kills]).verdict == "error: no end within 0.5 s"
     assert not [child for child in psutil.Process().children() if "fake.py" in str(child.cmdline())]
 
@@ -71,7 +71,7 @@ def test_processes_share_compiled_modules(said, monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     found = tmp_path / "environment"
     said(f"import os; pathlib.Path({str(found)!r}).write_text(json.dumps(dict(os.environ)))")
-    with Bench("/some/directory") as judges:
+    with Jury("/some/directory") as judges:
         judges.judge(SPLITS, ["SPLIT-001"])
     environment = json.loads(found.read_text())
     assert environment["PYTHONPYCACHEPREFIX"] == "/some/directory"
@@ -82,11 +82,18 @@ def test_mutants_in_one_sandbox_do_not_touch_each_other():
     """Traffic, policy and definitions are each broken, and are whole again in the run after it."""
     one, two, three = SPLITS, find("open-until-named"), find("udproute-misnamed")
     own = [mutant.kills for mutant in (one, two, three)]
-    with Bench() as judges:
+    with Jury() as judges:
         assert [judges.judge(mutant, own) for mutant in (one, three, two, None, three)] == [
             Kill(one, (one.kills,)), Kill(three, (three.kills,)), Kill(two, (two.kills,)), Kill(None),
             Kill(three, (three.kills,)),
         ]
+        assert len(judges._all) == 1
+
+
+def test_requests_of_an_earlier_run_are_not_counted_in_a_later_one():
+    """The control plane finds them in access logs for half a minute: names must tell the two runs apart."""
+    with Jury() as judges:
+        assert [judges.judge(None, ["METRIC-013"]) for _ in range(2)] == [Kill(None)] * 2
         assert len(judges._all) == 1
 
 
