@@ -31,6 +31,7 @@ from conformance.traffic import (
 )
 
 PROTOCOL = 1  # the version of the control protocol
+TELL_EVERY = 2.0  # seconds between two words on the progress of a load
 
 
 class AgentError(Exception):
@@ -75,16 +76,10 @@ class Agent:
         """Send a batch and return what its client saw. Raises AgentError."""
         end = time.monotonic() + batch.deadline + self._grace
         said = self._ask("POST", "/batch", _BATCH, _command(batch, min(self._wait, batch.deadline + 2)))
-        path = f"/batch/{quote(said['id'], safe='')}"
-        while not said["done"]:
-            left = end - time.monotonic()
-            if left <= 0:
-                self._cancel(path)
-                raise AgentError(
-                    f"agent {self.name}: batch {batch.sample}: not done {self._grace:g} s after its deadline of "
-                    f"{batch.deadline:g} s: sent {said.get('sent')} of {batch.count}"
-                )
-            said = self._ask("GET", f"{path}?wait={min(self._wait, left):.3f}", _BATCH)
+        said = self._awaited(
+            said, f"/batch/{quote(said['id'], safe='')}", _BATCH, end, lambda said:
+            f"batch {batch.sample}: not done {self._grace:g} s after its deadline of {batch.deadline:g} s: "
+            f"sent {said.get('sent')} of {batch.count}")
         return self._sample(batch, said)
 
     def load(
@@ -98,18 +93,25 @@ class Agent:
         limit = phases + 30.0 + self._grace
         end = time.monotonic() + limit
         said = self._ask("POST", "/load", _LOAD, command)
-        path = f"/load/{quote(said['id'], safe='')}"
-        wait = self._wait if progress is None else min(self._wait, 2.0)
+        return self._awaited(
+            said, f"/load/{quote(said['id'], safe='')}", _LOAD, end, lambda said:
+            f"load {said['id']}: not done {limit:g} s after its start: phase {said.get('phase')}, "
+            f"{said.get('left')} s left", progress)
+
+    def _awaited(
+        self, said: dict[str, Any], path: str, schema: Draft202012Validator, end: float,
+        overdue: Callable[[Mapping[str, Any]], str], progress: Callable[[Mapping[str, Any]], object] | None = None,
+    ) -> dict[str, Any]:
+        """Ask for what was begun until it is done; when it is not by `end`, raise AgentError as `overdue` words it."""
+        wait = self._wait if progress is None else min(self._wait, TELL_EVERY)
         while not said["done"]:
-            if progress is not None:
-                progress(said)
-            if time.monotonic() > end:
+            left = end - time.monotonic()
+            if left <= 0:
                 self._cancel(path)
-                raise AgentError(
-                    f"agent {self.name}: load {said['id']}: not done {limit:g} s after its start: "
-                    f"phase {said.get('phase')}, {said.get('left')} s left"
-                )
-            said = self._ask("GET", f"{path}?wait={wait:.3f}", _LOAD)
+                raise AgentError(f"agent {self.name}: {overdue(said)}")
+            said = self._ask("GET", f"{path}?wait={min(wait, left):.3f}", schema)
+            if progress is not None and not said["done"]:
+                progress(said)
         return said
 
     def serve(self, port: int, **options: Any) -> None:

@@ -6,7 +6,7 @@ import argparse
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +19,10 @@ from conformance.performance.model import Run
 from conformance.performance.showing import pictures
 from conformance.performance.showing.chart import PicturesMissing
 from conformance.performance.smp import lint, score
+from conformance.writing import write_whole
 
-Run_ = Callable[[argparse.Namespace, list[str]], int]
+Action = Callable[[argparse.Namespace, list[str]], int]
+"""What a command does: given its options and the words that are left, it returns the exit code."""
 
 EXIT_CODES: Final = """exit codes:
   0    measured, and within every threshold and baseline that was given
@@ -35,7 +37,7 @@ MOST_TRENDS: Final = 100
 BASELINES: Final = Path("performance-baselines")
 
 
-def add_commands(commands: Any, run: Run_, add_place: Callable[[argparse.ArgumentParser], None]) -> None:
+def add_commands(commands: Any, run: Action, add_place: Callable[[argparse.ArgumentParser], None]) -> None:
     """Declare the commands below `perf`; `run` starts the probes, `add_place` declares the options of a run's place."""
     running = _command(commands, "run", run, "measure what a mesh costs: in the sandbox, or where --context says")
     add_place(running)
@@ -74,7 +76,7 @@ def add_commands(commands: Any, run: Run_, add_place: Callable[[argparse.Argumen
     _command(commands, "selfcheck", _selfcheck, "let the load engine measure what is known, and say whether it did")
 
 
-def _command(commands: Any, name: str, action: Run_, text: str) -> argparse.ArgumentParser:
+def _command(commands: Any, name: str, action: Action, text: str) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(
         name, help=text, description=text, allow_abbrev=False, epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -83,7 +85,7 @@ def _command(commands: Any, name: str, action: Run_, text: str) -> argparse.Argu
     return command
 
 
-def _guarded(action: Run_) -> Run_:
+def _guarded(action: Action) -> Action:
     def act(chosen: argparse.Namespace, rest: list[str]) -> int:
         try:
             return action(chosen, rest)
@@ -94,9 +96,8 @@ def _guarded(action: Run_) -> Run_:
     return act
 
 
-def check(values: Mapping[str, Any]) -> None:
-    """Read the options of a performance run. Raises ProbingError."""
-    probing.probing(values)
+check: Final = probing.probing
+"""Reads the options of a performance run, by destination. Raises ProbingError."""
 
 
 def _runs(files: list[Path]) -> list[Run]:
@@ -156,7 +157,7 @@ def _trends(directory: Path) -> str:
     except PicturesMissing as error:
         return f"no trends: {error}"
     for key, svg in drawn.items():
-        record.replace(directory / f"trend-{re.sub('[^a-z0-9]+', '-', key.lower()).strip('-')}.svg", svg.encode())
+        write_whole(directory / f"trend-{re.sub('[^a-z0-9]+', '-', key.lower()).strip('-')}.svg", svg)
     return f"{len(drawn)} trends in {directory}" if drawn else "trends begin with the second run"
 
 

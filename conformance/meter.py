@@ -19,7 +19,7 @@ from conformance.metrics import PERCENTILES, TrafficMetrics, window
 from conformance.metrics_api import Subject
 from conformance.outcome import Nonconformance
 from conformance.service import HTTP_PORT, Service
-from conformance.topology import RUN_LABEL, WORKLOAD_LABEL, Topology
+from conformance.topology import Topology
 from conformance.traffic import Answer, Batch, Latency, Request, Sample
 from conformance.waiting import NotConverged, NotYet, Progress, eventually
 
@@ -101,10 +101,8 @@ class Meter:
 
     def pods(self, workload: str) -> dict[str, Subject]:
         """Return a workload's pods by name."""
-        selector = f"{RUN_LABEL}={self.topology.run},{WORKLOAD_LABEL}={workload}"
-        found, _ = self.topology.cluster.list("v1", "pods", labels=selector)
         return {pod["metadata"]["name"]: Subject("pods", pod["metadata"]["name"], pod["metadata"]["namespace"])
-                for pod in found}
+                for pod in self.topology.pods_of(workload)}
 
     def pod(self, workload: str) -> Subject:
         """Return a workload's pod."""

@@ -33,11 +33,11 @@ COUNTS: Final = ("success_count", "failure_count")
 DIRECTIONS: Final = (("to", "client"), ("from", "server"))
 """The pairs of direction and side that an edge can have."""
 
-_QUANTITY: Final = re.compile(r"([+-]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30}))(n|u|m|k|M|G|Ki|Mi|Gi|[eE][+-]?\d{1,2})?",
-                              re.ASCII)
+_QUANTITY: Final = re.compile(
+    r"([+-]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30}))([num]|[kMGTPE]|[KMGTPE]i|[eE][+-]?\d{1,2})?", re.ASCII)
 _SCALES: Final = {"": Fraction(1), "n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 1000),
-                  "k": Fraction(1000), "M": Fraction(10**6), "G": Fraction(10**9), "Ki": Fraction(1024),
-                  "Mi": Fraction(1024**2), "Gi": Fraction(1024**3)}
+                  **{unit: Fraction(1000) ** power for power, unit in enumerate("kMGTPE", 1)},
+                  **{f"{unit}i": Fraction(1024) ** power for power, unit in enumerate("KMGTPE", 1)}}
 _UNITS: Final = {"ms": Fraction(1, 1000), "us": Fraction(1, 10**6)}
 _DURATION: Final = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?", re.ASCII)
 
@@ -232,7 +232,7 @@ def quantity(text: str) -> Fraction:
     if found is None:
         raise ValueError(f"{text[:60]!r} is not a quantity")
     suffix = found[2] or ""
-    scale = Fraction(10) ** int(suffix[1:]) if suffix[:1] in ("e", "E") and suffix else _SCALES[suffix]
+    scale = _SCALES[suffix] if suffix in _SCALES else Fraction(10) ** int(suffix[1:])
     return Fraction(found[1]) * scale
 
 

@@ -6,7 +6,6 @@ is an error when what was measured is invalid: then nothing can be said.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Generator
 from typing import Any, Final
 
@@ -15,21 +14,16 @@ import pytest
 from conformance import paths
 from conformance.outcome import ExitCode
 from conformance.performance import options
-from conformance.performance.bench import Effort
 from conformance.performance.comparing import thresholds
 from conformance.performance.findings import Findings
 from conformance.performance.model import ProbeResult, Run, RunHeader
 from conformance.performance.options import Probing, ProbingError
 from conformance.performance.probe import Probe
-from conformance.performance.smp.config import TestConfig
 from conformance.plugin import SETTINGS
 from conformance.report import performance
 from conformance.smi import NotExpressible, NotServed
 
-COMMAND: Final = pytest.StashKey[str]()
-CONFIG: Final = pytest.StashKey[TestConfig | None]()
-EFFORT: Final = pytest.StashKey[Effort]()
-PROMETHEUS: Final = pytest.StashKey[str]()
+PROBING: Final = pytest.StashKey[Probing]()
 HEADER: Final = pytest.StashKey[RunHeader]()
 
 
@@ -54,11 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
         chosen = options.probing(vars(config.option))
     except ProbingError as error:
         raise pytest.UsageError(str(error)) from None
-    config.stash[EFFORT] = chosen.effort
-    config.stash[CONFIG] = chosen.config
-    config.stash[PROMETHEUS] = chosen.prometheus
-    words = ["mesh-conformance", "perf", "run", *config.stash[SETTINGS].place, *chosen.words]
-    config.stash[COMMAND] = shlex.join(words)
+    config.stash[PROBING] = chosen
     config.pluginmanager.import_plugin(f"{paths.fixtures_module()}.performance")
     config.pluginmanager.register(Measuring(config, chosen), "mesh-conformance-measuring")
 
@@ -75,15 +65,14 @@ class Measuring:
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Keep the selected probes; measurements side by side would disturb each other."""
-        probes = [item for item in items if _probe(item)]
-        if probes and hasattr(config, "workerinput"):
+        names = {item: probe.name for item in items if (probe := _probe(item))}
+        if names and hasattr(config, "workerinput"):
             raise pytest.UsageError("performance probes run one at a time: leave -n out")
-        unknown = [name for name in self._chosen.probes
-                   if not any(Probing((name,)).wants(found.name) for item in probes if (found := _probe(item)))]
-        if probes and unknown:
-            known = ", ".join(sorted({found.name for item in probes if (found := _probe(item))}))
+        unknown = [wanted for wanted in self._chosen.probes if not any(map(Probing((wanted,)).wants, names.values()))]
+        if names and unknown:
+            known = ", ".join(sorted(set(names.values())))
             raise pytest.UsageError(f"--probe {unknown[0]}: there is none; known are {known}")
-        dropped = [item for item in probes if (found := _probe(item)) and not self._chosen.wants(found.name)]
+        dropped = [item for item, name in names.items() if not self._chosen.wants(name)]
         items[:] = [item for item in items if item not in dropped]
         config.hook.pytest_deselected(items=dropped)
 
@@ -112,13 +101,14 @@ class Measuring:
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
         """Say in words what went wrong where it was foreseen."""
         report = yield
-        if _probe(item) is None or not report.failed:
+        probe = _probe(item)
+        if probe is None or not report.failed:
             return report
         error = call.excinfo.value if call.excinfo else None
         self._failed |= isinstance(error, ThresholdViolated)
         self._broken |= not isinstance(error, ThresholdViolated)
         if type(error).__module__.split(".")[0] == "conformance":
-            report.longrepr = f"{_probe(item).name}: {type(error).__name__}: {error}"  # type: ignore[union-attr]
+            report.longrepr = f"{probe.name}: {type(error).__name__}: {error}"
         return report
 
     def pytest_keyboard_interrupt(self) -> None:

@@ -13,6 +13,7 @@ import yaml
 from conformance import paths
 from conformance.agents import Agent
 from conformance.cluster import Cluster, Object
+from conformance.lifecycle.images import through
 from conformance.mesh import Mesh
 from conformance.pods import Pod, as_pod, autopsy, is_ready, state_of, trouble_of
 from conformance.service import Service, cluster_names
@@ -22,6 +23,7 @@ from conformance.workloads import libraries
 
 RUN_LABEL: Final = "mesh-conformance/run"
 WORKLOAD_LABEL: Final = "workload"
+POD_SECURITY: Final = "pod-security.kubernetes.io/enforce"
 GUARDED: Final = "guarded"
 """The role of the namespace in which access is denied by default; the workload there has the same name."""
 CONTROL_PORT: Final = 19000
@@ -55,13 +57,16 @@ class Topology:
     """The namespaces and workloads of one run on one mesh."""
 
     def __init__(self, cluster: Cluster, mesh: Mesh, run: str, progress: Progress | None = None, *,
-                 described: str = "topology.yaml") -> None:
+                 described: str = "topology.yaml", registry: str = "", pod_security: str = "") -> None:
+        """Describe them. `registry` is a mirror of images, `pod_security` the level that the namespaces enforce."""
         self.cluster = cluster
         self.mesh = mesh
         self.run = run
         self._progress = progress
         self._pods: dict[str, Pod] = {}
         self._workloads: dict[str, Workload] = {}
+        self._registry = registry
+        self._namespace_labels = {POD_SECURITY: pod_security} if pod_security else {}
         self._template = _load("agent.yaml")
         self._described = _load(described)
         self._namespaces = {entry["name"]: bool(entry["mesh"]) for entry in self._described["namespaces"]}
@@ -109,7 +114,7 @@ class Topology:
             {"spec": {"template": {"metadata": {"annotations": annotations}}}})
 
         def replaced() -> Pod:
-            pods, _ = self.cluster.list("v1", "pods", old.namespace, labels=f"{WORKLOAD_LABEL}={name}")
+            pods = self.pods_of(name)
             if len(pods) != 1 or pods[0]["metadata"]["name"] == old.name or not is_ready(pods[0]):
                 raise NotYet("; ".join(state_of(pod["metadata"]["name"], pod) for pod in pods) or "there is no pod")
             return as_pod(name, pods[0])
@@ -127,7 +132,7 @@ class Topology:
             self.cluster.delete({"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": namespace}})
 
         def gone() -> None:
-            pods, _ = self.cluster.list("v1", "pods", namespace, labels=f"{WORKLOAD_LABEL}={name}")
+            pods = self.pods_of(name)
             if pods:
                 raise NotYet(f"there still are {len(pods)} pods")
 
@@ -165,6 +170,11 @@ class Topology:
     def pod(self, workload: str) -> Pod:
         """Return a workload's pod."""
         return self._pods[workload]
+
+    def pods_of(self, workload: str) -> list[Object]:
+        """Return the pods that a workload has now, as the cluster has them. Raises ClusterError."""
+        pods, _ = self.cluster.list("v1", "pods", labels=f"{RUN_LABEL}={self.run},{WORKLOAD_LABEL}={workload}")
+        return pods
 
     def account(self, workload: str) -> Account:
         """Return the identity of a workload's pods."""
@@ -219,7 +229,7 @@ class Topology:
     def states(self) -> list[str]:
         """Say of each workload how its pod is now."""
         pods = {pod["metadata"]["labels"].get(WORKLOAD_LABEL): pod for pod in self._list_pods()}
-        return [f"{state_of(name, pods.get(name))}" for name in sorted(self._workloads)]
+        return [state_of(name, pods.get(name)) for name in sorted(self._workloads)]
 
     def remove(self) -> None:
         """Delete everything that carries this run's label and wait until it is gone. Raises ProvisionError."""
@@ -231,11 +241,11 @@ class Topology:
 
     def _create_namespace(self, role: str, *, mesh: bool) -> None:
         name = self.namespace(role)
-        labels = {RUN_LABEL: self.run} | (dict(self.mesh.namespace_labels) if mesh else {})
+        labels = {RUN_LABEL: self.run, **self._namespace_labels} | (dict(self.mesh.namespace_labels) if mesh else {})
         annotations = dict(self.mesh.namespace_annotations) if mesh else {}
         if role != GUARDED:
-            labels |= self.mesh.access.exempt_labels
-            annotations |= self.mesh.access.exempt_annotations
+            labels |= self.mesh.access.exempt.labels
+            annotations |= self.mesh.access.exempt.annotations
         self.cluster.apply({"apiVersion": "v1", "kind": "Namespace",
                             "metadata": {"name": name, "labels": labels, "annotations": annotations}})
         self.cluster.apply(self._ours("v1", "ConfigMap", "agent", name) | {
@@ -256,7 +266,8 @@ class Topology:
         if workload.mesh:
             template = self.mesh.inject(template, ignorant=workload.ignorant, plaintext=workload.plaintext)
         self.cluster.apply(self._ours("apps/v1", "Deployment", workload.name, namespace) | {"spec": {
-            "replicas": 1, "selector": {"matchLabels": {WORKLOAD_LABEL: workload.name}}, "template": template,
+            "replicas": 1, "selector": {"matchLabels": {WORKLOAD_LABEL: workload.name}},
+            "template": through(self._registry, template),
         }})
 
     def _ours(self, api_version: str, kind: str, name: str, namespace: str) -> Object:

@@ -44,7 +44,9 @@ def test_object_is_read():
 
 
 @pytest.mark.parametrize(("text", "value"), [("10m", Fraction(1, 100)), ("100", 100), ("1k", 1000), ("1e2", 100),
-                                             (".5", Fraction(1, 2)), ("2Ki", 2048), ("3u", Fraction(3, 10**6))])
+                                             (".5", Fraction(1, 2)), ("2Ki", 2048), ("3u", Fraction(3, 10**6)),
+                                             ("2T", 2 * 10**12), ("1Ti", 2**40), ("1E", 10**18),
+                                             ("1E-1", Fraction(1, 10)), ("1.5Pi", 3 * 2**49)])
 def test_quantities(text, value):
     assert quantity(text) == value
 

@@ -6,13 +6,13 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 from conformance.agents import Agent
 from conformance.performance import paired, paths
-from conformance.performance.command import NANO, Load, LoadResult, parse
+from conformance.performance.command import Load, LoadResult, parse
 from conformance.performance.findings import Findings
-from conformance.performance.histogram import together
+from conformance.performance.histogram import NANO, together
 from conformance.performance.model import Interval, Invalidity
 from conformance.performance.paths import Path
 from conformance.performance.validity import Limits, gates
@@ -27,6 +27,17 @@ TELL_EVERY: Final = 10.0
 
 Tell = Callable[[str], None]
 """Shows people one line about what is being done."""
+
+
+class Counted(Protocol):
+    """Something that was done under load, which knows how many requests failed."""
+
+    @property
+    def failed(self) -> int:
+        """How many requests failed."""
+
+
+Taken = TypeVar("Taken", bound=Counted)
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,11 @@ class Measured:
     path: Path
     load: Load
     result: LoadResult
+
+    @property
+    def failed(self) -> int:
+        """How many requests failed."""
+        return self.result.failed
 
     def percentile(self, share: float) -> float:
         """Return a percentile (0 to 1) of the response time in seconds; nan when nothing was answered."""
@@ -111,21 +127,9 @@ class Bench:
         The gates look at all rounds of a path together: one round in which the machine was disturbed moves no median.
         `labels` are added to what is kept of the loads.
         """
-        series = Series({way.name: [] for way in ways})
-        by_name = {way.name: way for way in ways}
-        count = rounds or self.effort.rounds
-        begun = told = time.monotonic()
-        for number, order in enumerate(paired.orders(list(by_name), count, self.effort.seed), 1):
-            if time.monotonic() - told > TELL_EVERY:
-                told = time.monotonic()
-                left = (told - begun) / (number - 1) * (count - number + 1)
-                errors = sum(one.result.failed for several in series.rounds.values() for one in several)
-                self.tell(f"  {self.findings.probe.name}: round {number} of {count}, {left:.0f} s left, "
-                          f"{errors} errors")
-            for name in order:
-                what = f"round {number} of {count}, {name}"
-                series.rounds[name].append(
-                    self.run(by_name[name], target, what=what, **parts, seed=self.effort.seed + number))
+        series = Series(self.interleaved(
+            ways, rounds or self.effort.rounds,
+            lambda way, what, seed: self.run(way, target, what=what, **parts, seed=seed)))
         for name, measured in series.rounds.items():
             where = ", ".join([name, *(labels or {}).values()])
             whole, series.invalid[name] = judged(measured, limits, where)
@@ -133,15 +137,32 @@ class Bench:
             self.findings.load(whole.summary(measured[0].load, {"path": name, **(labels or {})}))
         return series
 
-    def _send(self, agent: Agent, load: Load, what: str) -> Mapping[str, Any]:
-        due = time.monotonic() + 2.0
+    def interleaved(
+        self, ways: Sequence[Path], rounds: int, once: Callable[[Path, str, int], Taken],
+    ) -> dict[str, list[Taken]]:
+        """Do something once a round on each of several paths, in an order drawn anew each time; return it by path.
 
+        `once` gets the path, what to say of it to people, and the round's seed.
+        """
+        by_name = {way.name: way for way in ways}
+        taken: dict[str, list[Taken]] = {name: [] for name in by_name}
+        begun = told = time.monotonic()
+        for number, order in enumerate(paired.orders(list(by_name), rounds, self.effort.seed), 1):
+            if number > 1 and time.monotonic() - told > TELL_EVERY:
+                told = time.monotonic()
+                left = (told - begun) / (number - 1) * (rounds - number + 1)
+                errors = sum(one.failed for several in taken.values() for one in several)
+                self.tell(f"  {self.findings.probe.name}: round {number} of {rounds}, {left:.0f} s left, "
+                          f"{errors} errors")
+            for name in order:
+                what = f"round {number} of {rounds}, {name}"
+                taken[name].append(once(by_name[name], what, self.effort.seed + number))
+        return taken
+
+    def _send(self, agent: Agent, load: Load, what: str) -> Mapping[str, Any]:
         def progress(said: Mapping[str, Any]) -> None:
-            nonlocal due
-            if time.monotonic() >= due:
-                due = time.monotonic() + 2.0
-                self.tell(f"  {self.findings.probe.name}, {what}: {said.get('phase')}, {said.get('left', 0):.0f} s "
-                          f"left, {said.get('rate', 0):.0f}/s, {said.get('errors', 0)} errors")
+            self.tell(f"  {self.findings.probe.name}, {what}: {said.get('phase')}, {said.get('left', 0):.0f} s left, "
+                      f"{said.get('rate', 0):.0f}/s, {said.get('errors', 0)} errors")
 
         return agent.load(load.command(), progress)
 

@@ -9,11 +9,10 @@ from typing import Any, Final, Literal
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from conformance.performance.histogram import Histogram
+from conformance.performance.histogram import NANO, Histogram
 from conformance.performance.model import Interval, LoadSummary
 
 Shape = Literal["uniform", "poisson", "burst"]
-NANO: Final = 1e-9
 
 
 class LoadError(Exception):
@@ -107,6 +106,11 @@ class LoadResult:
     def achieved(self) -> float:
         """Requests answered as expected, per second."""
         return self.completed / self.elapsed if self.elapsed > 0 else 0.0
+
+    @property
+    def cores(self) -> float:
+        """CPU time of the engine's process over time: the share of a core that it used."""
+        return self.cpu / self.elapsed
 
     def summary(self, load: Load, labels: Mapping[str, str]) -> LoadSummary:
         """Return what the record keeps of it."""

@@ -10,8 +10,9 @@ import re
 from fractions import Fraction
 from typing import Final
 
-_UNITS: Final = {"ns": 1, "us": 10**3, "µs": 10**3, "\u03bcs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9,
-                 "h": 3600 * 10**9}  # Go takes both letters that look like a mu
+UNITS: Final = {"ns": 1, "us": 10**3, "µs": 10**3, "\u03bcs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9,
+                "h": 3600 * 10**9}
+"""Nanoseconds of each unit; Go takes both letters that look like a mu."""
 _KNOWN: Final = "ns, us, ms, s, m, h"
 _LIMIT: Final = 1 << 63
 _LONGEST: Final = 100  # characters; what Go writes itself is shorter than 26
@@ -55,9 +56,9 @@ def _add_part(total: Fraction, text: str, shown: str) -> tuple[Fraction, str]:
     if not unit:
         raise DurationError(f"{shown} has no unit after {number}; write '{number}s' for seconds "
                             f"(units: {_KNOWN})")
-    if unit not in _UNITS:
+    if unit not in UNITS:
         raise DurationError(f"{shown} has the unknown unit {unit!r} (known: {_KNOWN})")
-    return total + Fraction(f"0{number}" if number.startswith(".") else number.rstrip(".")) * _UNITS[unit], \
+    return total + Fraction(f"0{number}" if number.startswith(".") else number.rstrip(".")) * UNITS[unit], \
         text[len(number) + len(unit):]
 
 
@@ -74,11 +75,11 @@ def show(seconds: float) -> str:
         return "0s"
     for unit, below in (("ns", 10**3), ("µs", 10**6), ("ms", 10**9)):
         if total < below:
-            return f"{sign}{_decimal(total, _UNITS[unit])}{unit}"
-    minutes, rest = divmod(total, _UNITS["m"])
+            return f"{sign}{_decimal(total, UNITS[unit])}{unit}"
+    minutes, rest = divmod(total, UNITS["m"])
     hours, minutes = divmod(minutes, 60)
     front = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
-    return f"{sign}{front}{_decimal(rest, _UNITS['s'])}s"
+    return f"{sign}{front}{_decimal(rest, UNITS['s'])}s"
 
 
 def _decimal(number: int, scale: int) -> str:

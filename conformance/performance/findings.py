@@ -53,15 +53,13 @@ class Findings:
         better: Better = "lower",
     ) -> None:
         """Record the median of `other - base` over rounds with its interval."""
-        samples = [after - before for before, after in zip(base, other, strict=True)]
-        self.shown(name, unit, paired.difference(base, other), samples, labels, better=better)
+        self.median(name, unit, paired.differences(base, other), labels, better=better)
 
     def ratio(
         self, name: str, base: Sequence[float], other: Sequence[float], labels: Labels, *, better: Better = "higher",
     ) -> None:
         """Record the median of `other / base` over rounds with its interval."""
-        samples = [after / before for before, after in zip(base, other, strict=True)]
-        self.shown(name, "share", paired.ratio(base, other), samples, labels, better=better)
+        self.median(name, "share", paired.ratios(base, other), labels, better=better)
 
     def invalid(self, found: Iterable[Invalidity]) -> None:
         """Record why something that was measured is no result."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+NANO = 1e-9  # seconds of a nanosecond
 LINEAR = 256  # nanoseconds below which each value has a bucket of its own
 HALF = 128  # buckets of each power of two above
 LIMIT = (1 << 58) - 1  # nanoseconds; longer values count as this

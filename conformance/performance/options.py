@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -44,16 +45,15 @@ class Probing:
             return self.config is not None and probe == CONFIGURED
         return not self.probes or any(fnmatchcase(probe, pattern) for pattern in self.probes)
 
-
-    @property
-    def words(self) -> list[str]:
-        """The options that repeat the measurement."""
+    def command(self, place: Sequence[str]) -> str:
+        """Return the command that repeats the measurement; `place` are the options that say where it is made."""
         effort = self.effort
-        words = ["--config", self.source] if self.source else []
+        words = ["mesh-conformance", "perf", "run", *place]
+        words += ["--config", self.source] if self.source else []
         for probe in self.probes:
             words += ["--probe", probe]
         words += ["--rounds", str(effort.rounds), "--seconds", f"{effort.seconds:g}"]
-        return [*words, "--rate", f"{effort.rate:g}", "--seed", str(effort.seed)]
+        return shlex.join([*words, "--rate", f"{effort.rate:g}", "--seed", str(effort.seed)])
 
 
 def add_options(add: Callable[..., Any]) -> None:

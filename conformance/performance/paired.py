@@ -45,18 +45,23 @@ def orders(variants: Sequence[str], rounds: int, seed: int) -> list[list[str]]:
     return [draw.sample(list(variants), len(variants)) for _ in range(rounds)]
 
 
-def difference(base: Sequence[float], other: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
-    """Estimate the median of `other - base` over rounds. Raises ValueError unless both have the same rounds."""
+def differences(base: Sequence[float], other: Sequence[float]) -> list[float]:
+    """Return `other - base` of each round. Raises ValueError unless both have the same rounds."""
     if len(base) != len(other):
         raise ValueError(f"{len(base)} rounds cannot be paired with {len(other)}")
-    return estimate([after - before for before, after in zip(base, other, strict=True)], confidence)
+    return [after - before for before, after in zip(base, other, strict=True)]
 
 
-def ratio(base: Sequence[float], other: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
-    """Estimate the median of `other / base` over rounds. Raises ValueError as `difference`, and where a base is 0."""
+def ratios(base: Sequence[float], other: Sequence[float]) -> list[float]:
+    """Return `other / base` of each round. Raises ValueError as `differences`, and where a base is 0."""
     if len(base) != len(other) or not all(base):
         raise ValueError(f"{len(base)} rounds, {sum(not value for value in base)} of them 0, are no base for a ratio")
-    return estimate([after / before for before, after in zip(base, other, strict=True)], confidence)
+    return [after / before for before, after in zip(base, other, strict=True)]
+
+
+def difference(base: Sequence[float], other: Sequence[float]) -> Estimate:
+    """Estimate the median of `differences`. Raises ValueError as they do."""
+    return estimate(differences(base, other))
 
 
 def estimate(samples: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:

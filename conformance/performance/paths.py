@@ -50,9 +50,15 @@ class Path:
 
 def path(topology: Topology, name: str) -> Path:
     """Return the way of that name. Raises KeyError for one that the mesh does not have."""
-    client, server = _ENDS[name]
+    return between(topology, name, *_ENDS[name])
+
+
+def between(
+    topology: Topology, name: str, client: str, server: str, service: Service | None = None, scheme: str = "http",
+) -> Path:
+    """Return a way from a client to a server, through a Service (by default the server's standing one)."""
     meshed = tuple(workload for workload in (client, server) if topology.in_mesh(workload))
-    return Path(name, client, server, topology.service(server), meshed)
+    return Path(name, client, server, service or topology.service(server), meshed, scheme)
 
 
 def available(topology: Topology) -> tuple[str, ...]:

@@ -6,18 +6,17 @@ someone else. Text is cleaned on both ways, so that no terminal or page that sho
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
-import secrets
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from conformance import strictjson
 from conformance.performance.document import FORMAT, VERSION, RecordError, from_json, to_json
 from conformance.performance.model import Run
+from conformance.writing import write_whole
 
-__all__ = ["FORMAT", "MAX_BYTES", "VERSION", "RecordError", "parse", "read", "replace", "write"]
+__all__ = ["FORMAT", "MAX_BYTES", "VERSION", "RecordError", "parse", "read", "write"]
 
 MAX_BYTES: Final = 64 * 2**20
 """The largest record that is written or read: a hundred times what a run of all probes takes."""
@@ -40,25 +39,10 @@ def write(path: Path, run: Run) -> None:
         problem = f"the run takes {len(data)} bytes, a record at most {MAX_BYTES}; keep fewer loads or longer intervals"
         raise RecordError(problem, path=str(path))
     try:
-        replace(path, data)
+        write_whole(path, data)
     except OSError as error:
         problem = f"cannot be written: {error.strerror or error}; what was there before still is"
         raise RecordError(problem, path=str(path)) from error
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Put `data` in a file's place in one step. Raises OSError, and then nothing has changed."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    try:
-        with beside.open("xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
 
 
 def read(path: Path) -> Run:
@@ -87,7 +71,7 @@ def parse(data: bytes) -> Run:
         raise RecordError(f"is larger than a record may be ({MAX_BYTES} bytes)")
     try:
         text = data.decode()
-        document = json.loads(text, object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite)
+        document = strictjson.loads(text, _finite)
     except UnicodeDecodeError as error:
         raise RecordError(f"is not UTF-8 text at byte {error.start}; it is no performance record") from error
     except json.JSONDecodeError as error:
@@ -96,18 +80,6 @@ def parse(data: bytes) -> Run:
     except (ValueError, RecursionError) as error:
         raise RecordError(f"is not JSON that a record may hold: {error}") from error
     return from_json(document)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = dict(pairs)
-    if len(names) != len(pairs):
-        twice = next(name for position, (name, _) in enumerate(pairs) if name in dict(pairs[:position]))
-        raise ValueError(f"the name {twice!r:.80} stands twice in one object")
-    return names
-
-
-def _constant(name: str) -> float:
-    raise ValueError(f"{name} is no number")
 
 
 def _finite(text: str) -> float:

@@ -43,8 +43,8 @@ class Check:
     passed: bool
 
 
-class Bench:
-    """`load.zip` in a directory of its own, run as processes."""
+class Loopback:
+    """The load engine and its fast server as processes on 127.0.0.1: `load.zip` in a directory of its own."""
 
     def __init__(self, directory: Path) -> None:
         program = directory / LOAD_NAME
@@ -90,24 +90,24 @@ class Bench:
 def run(progress: Progress) -> tuple[Check, ...]:
     """Carry out all checks, which takes about 20 seconds. `progress` is told which. Raises SelfCheckError."""
     with TemporaryDirectory(prefix="mesh-conformance-selfcheck-") as directory:
-        bench = Bench(Path(directory))
+        loopback = Loopback(Path(directory))
         checks = []
         for what, check in (("a server that stalls", stall), ("a server with a known delay", delay),
                             ("a server of known rate", rate)):
             progress(f"load engine against {what}")
-            checks.append(check(bench))
+            checks.append(check(loopback))
         return tuple(checks)
 
 
-def stall(bench: Bench, *, seconds: float = 5.0, stalled: float = 1.0, per_second: float = 1000.0) -> Check:
+def stall(loopback: Loopback, *, seconds: float = 5.0, stalled: float = 1.0, per_second: float = 1000.0) -> Check:
     """Let a server stop in the middle of an open loop: the p99 of the response time must tell.
 
     The requests of the stall had to wait for what was left of it. A tool that sends only when an answer has come, or
     that counts from when it could send, does not see them (coordinated omission).
     """
     warmup = 0.5
-    with bench.server(stall={"after": warmup + (seconds - stalled) / 2, "for": stalled}) as url:
-        found = bench.measure(Load(url, per_second, seconds, warmup=warmup))
+    with loopback.server(stall={"after": warmup + (seconds - stalled) / 2, "for": stalled}) as url:
+        found = loopback.measure(Load(url, per_second, seconds, warmup=warmup))
     true = stalled_percentile(0.99, seconds=seconds, stalled=stalled, per_second=per_second)
     response, service = found.response.percentile(0.99) / 1e9, found.service.percentile(0.99) / 1e9
     return Check(
@@ -125,16 +125,16 @@ def stalled_percentile(share: float, *, seconds: float, stalled: float, per_seco
     return waits[-(-int(share * count * 1_000_000) // 1_000_000) - 1]
 
 
-def delay(bench: Bench, *, added: float = 0.002, rounds: int = 5, seconds: float = 0.8) -> Check:
+def delay(loopback: Loopback, *, added: float = 0.002, rounds: int = 5, seconds: float = 0.8) -> Check:
     """Find a delay by comparing with the same server without it, in turns.
 
     It is in every answer: so their tenth percentiles show it as well as their medians, and are disturbed less by
     whatever else the machine does.
     """
     differences = []
-    with bench.server() as plain, bench.server(delay=added) as delayed:
+    with loopback.server() as plain, loopback.server(delay=added) as delayed:
         for _ in range(rounds):
-            without, with_it = (bench.measure(Load(url, 200.0, seconds, warmup=0.1)).service.percentile(0.1) / 1e9
+            without, with_it = (loopback.measure(Load(url, 200.0, seconds, warmup=0.1)).service.percentile(0.1) / 1e9
                                 for url in (plain, delayed))
             differences.append(with_it - without)
     found = statistics.median(differences)
@@ -147,13 +147,13 @@ def delay(bench: Bench, *, added: float = 0.002, rounds: int = 5, seconds: float
     )
 
 
-def rate(bench: Bench, *, per_second: float = 2000.0, seconds: float = 2.0) -> Check:
+def rate(loopback: Loopback, *, per_second: float = 2000.0, seconds: float = 2.0) -> Check:
     """Find how much a server can do by a closed loop.
 
     There are connections enough that the server has 30 ms of work in hand, and loses nothing when it has to pause.
     """
-    with bench.server(rate=per_second) as url:
-        found = bench.measure(Load(url, None, seconds, connections=round(per_second * 0.03)))
+    with loopback.server(rate=per_second) as url:
+        found = loopback.measure(Load(url, None, seconds, connections=round(per_second * 0.03)))
     return Check(
         name=f"a server that answers {per_second:g} requests a second",
         expected=f"{per_second:g}/s ± {RATE_WITHIN:.0%}",

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Any
 
 from conformance import __version__
 from conformance.cluster import Cluster
+from conformance.metrics import quantity
 from conformance.performance.model import Environment, Node, RunHeader
 from conformance.performance.smp.config import TestConfig
+from conformance.performance.smp.result import TEST_ID
 from conformance.topology import Topology
-
-_SCALES = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-
-
-TEST_ID: Final = "smp_test_id"
-"""The label of a run that has the id of the SMP configuration that was run."""
 
 
 def look_around(topology: Topology, command: str, seed: int, config: TestConfig | None = None) -> RunHeader:
@@ -36,14 +32,6 @@ def environment(cluster: Cluster) -> Environment:
 
 def _node(node: dict[str, Any]) -> Node:
     capacity, info = node["status"].get("capacity", {}), node["status"].get("nodeInfo", {})
-    return Node(node["metadata"]["name"], int(amount(str(capacity.get("cpu", "0")))),
-                int(amount(str(capacity.get("memory", "0")))), info.get("kernelVersion", ""),
+    return Node(node["metadata"]["name"], int(quantity(str(capacity.get("cpu", "0")))),
+                int(quantity(str(capacity.get("memory", "0")))), info.get("kernelVersion", ""),
                 info.get("architecture", ""))
-
-
-def amount(quantity: str) -> float:
-    """Return a Kubernetes quantity such as `16Gi` or `3920m` as a number. Raises ValueError."""
-    for suffix, scale in _SCALES.items():
-        if quantity.endswith(suffix):
-            return float(quantity.removesuffix(suffix)) * scale
-    return float(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)

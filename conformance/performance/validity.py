@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from conformance.performance.command import Load, LoadResult
+from conformance.performance.histogram import NANO
 from conformance.performance.model import Invalidity
 
 
@@ -22,7 +23,7 @@ class Limits:
     `achieved` is the least share of the requested rate that must be sent, `lag` the seconds by which the engine itself
     may be late in 99 of 100 sends, `errors` the share of requests that may fail, `client` the share of a core that the
     engine may use, `steal` and `busy` the shares of the node's CPU time that others on the host may take and that may
-    be in use at all, `beyond` the requests that must lie beyond a percentile that is reported.
+    be in use at all.
     """
 
     achieved: float = 0.99
@@ -31,7 +32,6 @@ class Limits:
     client: float = 0.7
     steal: float = 0.02
     busy: float = 0.95
-    beyond: int = 10
 
 
 OPEN: Final = Limits()
@@ -41,6 +41,8 @@ SATURATED: Final = 0.95
 """The share of a core from which on a client may be what limits a closed loop."""
 DISTURBED: Final = replace(OPEN, errors=1.0)
 """For probes whose figure the errors are."""
+BEYOND: Final = 10
+"""Requests that must lie beyond a percentile for it to be reported."""
 
 
 def gates(load: Load, result: LoadResult, limits: Limits | None = None, where: str = "") -> tuple[Invalidity, ...]:
@@ -77,11 +79,11 @@ def _kinds(result: LoadResult) -> str:
 
 
 def _client(load: Load, result: LoadResult, limits: Limits) -> Iterable[Invalidity]:
-    share = result.cpu / result.elapsed
-    if load.pacing == "sleep" and share > limits.client:
-        yield Invalidity("client CPU", f"{share:.0%} of a core", f"{limits.client:.0%}: the client would be measured")
+    if load.pacing == "sleep" and result.cores > limits.client:
+        yield Invalidity("client CPU", f"{result.cores:.0%} of a core",
+                         f"{limits.client:.0%}: the client would be measured")
     if load.rate is not None and result.lag.count:
-        late = result.lag.percentile(0.99) * 1e-9
+        late = result.lag.percentile(0.99) * NANO
         if late > limits.lag:
             yield Invalidity("schedule lag", f"{late * 1e3:.2f} ms late in 1 of 100 sends", f"{limits.lag * 1e3:g} ms")
 
@@ -96,15 +98,15 @@ def _node(result: LoadResult, limits: Limits) -> Iterable[Invalidity]:
 
 def saturated(result: LoadResult, where: str = "") -> tuple[Invalidity, ...]:
     """Return why the rate of a closed loop is the client's own ceiling, and not that of what it asks."""
-    share = result.cpu / result.elapsed
-    if share <= SATURATED:
+    if result.cores <= SATURATED:
         return ()
-    return (Invalidity("client CPU", f"{share:.0%} of a core", f"{SATURATED:.0%}: the path may carry more", where),)
+    allowed = f"{SATURATED:.0%}: the path may carry more"
+    return (Invalidity("client CPU", f"{result.cores:.0%} of a core", allowed, where),)
 
 
 def beyond(completed: int, share: float, where: str = "") -> tuple[Invalidity, ...]:
     """Return why a percentile (0 to 1) of so many requests must not be used; empty when it may."""
-    needed = math.ceil(round(OPEN.beyond / (1 - share), 6)) if share < 1 else 1
+    needed = math.ceil(round(BEYOND / (1 - share), 6)) if share < 1 else 1
     if completed >= needed:
         return ()
     return (Invalidity("sample size", f"{completed} requests for p{share * 100:g}", f"at least {needed}", where),)

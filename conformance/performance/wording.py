@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Final
 
 from conformance.performance.model import Unit
+from conformance.writing import UNPRINTABLE
 
 MAX_TEXT: Final = 16_384
 """The longest text that is recorded or shown, in characters."""
-
-# C0 but tab and line feed, DEL and C1, line separators, marks that reorder text on display, lone surrogates, and what
-# XML 1.0 cannot hold: pictures and pages are made of these texts.
-_UNPRINTABLE: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
 
 _SCALES: Final[dict[Unit, tuple[tuple[float, str], ...]]] = {
     "s": ((1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s")),
@@ -29,7 +23,7 @@ _SCALES: Final[dict[Unit, tuple[tuple[float, str], ...]]] = {
 
 def printable(text: str, longest: int = MAX_TEXT) -> str:
     """Return a text with control characters spelt out (as hexadecimal escapes), and cut where it is too long."""
-    text = _UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    text = UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 

@@ -9,31 +9,20 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from hashlib import md5
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 import yaml
-from allure_commons.logger import AllureFileLogger
-from allure_commons.model2 import (
-    ATTACHMENT_PATTERN,
-    Attachment,
-    Label,
-    Parameter,
-    Status,
-    StatusDetails,
-    TestResult,
-    TestStepResult,
-)
+from allure_commons.model2 import Label, Parameter, Status, StatusDetails, TestResult, TestStepResult
 from allure_commons.types import AttachmentType, LabelType, Severity
 
 from conformance.outcome import Outcome, Result
 from conformance.report import rows
+from conformance.report.allure_directory import CATEGORIES, Attached, clear, digest, write_environment, write_result
 from conformance.report.codec import sample_document
 from conformance.report.model import Footer, Header
-from conformance.report.writing import write_whole
 from conformance.requirement import Level
+from conformance.writing import write_whole
 
 _STATUS = {
     Outcome.PASSED: Status.PASSED,
@@ -61,8 +50,6 @@ _CATEGORIES = (
     ("Not in the served version", "skipped", "not-applicable: .*"),
     ("Left out by the user", "skipped", "skipped: .*"),
 )
-ENVIRONMENT: Final = "environment.properties"
-_OURS = ("*-result.json", "*-attachment.*", "categories.json", ENVIRONMENT)
 
 
 class Allure:
@@ -80,37 +67,27 @@ class Allure:
 
     def start(self, header: Header) -> None:
         """Clear the directory of an earlier run and describe this one."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        for pattern in _OURS:
-            for path in self._directory.glob(pattern):
-                path.unlink()
+        clear(self._directory)
         categories = [
             {"name": name, "matchedStatuses": [status], **({"messageRegex": f"(?s){regex}"} if regex else {})}
             for name, status, regex in _CATEGORIES
         ]
-        write_whole(self._directory / "categories.json", json.dumps(categories, indent=2) + "\n")
+        write_whole(self._directory / CATEGORIES, json.dumps(categories, indent=2) + "\n")
         self._facts = _facts(header)
-        write_whole(self._directory / ENVIRONMENT, properties(self._facts))
+        write_environment(self._directory, self._facts)
 
     def result(self, result: Result) -> None:
         """Write a result and its attachments."""
-        # The logger is used without the plug-in manager that carries it in a pytest run with --alluredir: that one
-        # is shared by the process, and would mix pytest's view of the tests into this one.
-        logger = AllureFileLogger(self._directory)  # type: ignore[no-untyped-call]
         stop = round(self._clock() * 1000)
         item = _test(result, stop - round(result.duration * 1000), stop)
-        for name, kind, body in _attachments(result):
-            source = ATTACHMENT_PATTERN.format(prefix=uuid.uuid4(), ext=kind.extension)
-            logger.report_attached_data(body=body, file_name=source)  # type: ignore[no-untyped-call]
-            item.attachments.append(Attachment(name=name, source=source, type=kind.mime_type))
-        logger.report_result(result=item)  # type: ignore[no-untyped-call]
+        write_result(self._directory, item, _attachments(result))
 
     def finish(self, footer: Footer) -> None:
         """Add the verdicts to the facts of the environment; Allure itself only counts."""
         for verdict in footer.verdicts:
             name = f"verdict.{verdict.mesh}.{verdict.api}/{verdict.version}"
             self._facts[name] = f"{verdict.compliance}, capability {verdict.capability}"
-        write_whole(self._directory / ENVIRONMENT, properties(self._facts))
+        write_environment(self._directory, self._facts)
 
 
 def _test(result: Result, start: int, stop: int) -> TestResult:
@@ -119,8 +96,8 @@ def _test(result: Result, start: int, stop: int) -> TestResult:
     return TestResult(
         uuid=str(uuid.uuid4()),
         # Allure sets a mesh beside another by the test case, and a run beside the one before it by the history.
-        testCaseId=_digest(result.api, result.requirement),
-        historyId=_digest(result.mesh, result.api, result.version, result.requirement),
+        testCaseId=digest(result.api, result.requirement),
+        historyId=digest(result.mesh, result.api, result.version, result.requirement),
         fullName=f"{result.api}#{result.requirement}",
         name=result.requirement,
         titlePath=[result.mesh, result.api, *version],
@@ -133,10 +110,6 @@ def _test(result: Result, start: int, stop: int) -> TestResult:
         start=start,
         stop=stop,
     )
-
-
-def _digest(*parts: str) -> str:
-    return md5("\0".join(parts).encode(), usedforsecurity=False).hexdigest()
 
 
 def _message(result: Result) -> str:
@@ -182,8 +155,8 @@ def _step(name: str, start: int, duration: int) -> TestStepResult:
     return TestStepResult(name=name, status=Status.PASSED, stage="finished", start=start, stop=start + duration)
 
 
-def _attachments(result: Result) -> list[tuple[str, AttachmentType, str]]:
-    attachments = []
+def _attachments(result: Result) -> list[Attached]:
+    attachments: list[Attached] = []
     if result.samples:
         samples = [sample_document(sample) for sample in result.samples]
         attachments.append(("samples", AttachmentType.JSON, json.dumps(samples, indent=2, ensure_ascii=False)))
@@ -206,17 +179,3 @@ def _facts(header: Header) -> dict[str, str]:
         "seed": str(header.seed),
         **header.environment,
     }
-
-
-def properties(facts: Mapping[str, str]) -> str:
-    return "".join(f"{_property(name, key=True)}={_property(value)}\n" for name, value in facts.items())
-
-
-def _property(text: str, *, key: bool = False) -> str:
-    """Escaped as Java properties are: ASCII only, and a key ends at the first blank, colon or equals sign."""
-    escaped = text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")
-    if key:
-        escaped = "".join(f"\\{c}" if c in " :=#!" else c for c in escaped)
-    units = escaped.encode("utf-16-be")
-    codes = (int.from_bytes(units[i : i + 2], "big") for i in range(0, len(units), 2))
-    return "".join(chr(code) if code < 0x7F else f"\\u{code:04x}" for code in codes)

@@ -11,6 +11,7 @@ from typing import Any
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 
+from conformance import strictjson
 from conformance.outcome import (
     Capability,
     Compliance,
@@ -81,7 +82,7 @@ def decode(line: bytes) -> Header | Result | Footer:
     if not line.endswith(b"\n"):
         raise RecordError("ends in the middle: the file is truncated")
     try:
-        document = json.loads(line.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        document = strictjson.loads(line.decode())
     except (ValueError, RecursionError) as error:
         raise RecordError(f"is not JSON: {error}") from error
     _hold(document)
@@ -89,17 +90,6 @@ def decode(line: bytes) -> Header | Result | Footer:
         return _build(document)
     except ValueError as error:
         raise RecordError(str(error)) from error
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = dict(pairs)
-    if len(names) != len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return names
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
 
 
 def _hold(document: Any) -> None:

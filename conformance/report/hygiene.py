@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from conformance.outcome import Convergence, Result, SampleSummary, Verdict
 from conformance.report.model import Component, Footer, Header, MeshUnderTest
+from conformance.writing import UNPRINTABLE
 
 T = TypeVar("T")
 
@@ -33,12 +34,6 @@ MAX_APPLIED = 512 * 1024
 _MAX_DEPTH = 48
 _CUT = 60
 """Room for the note that a text was cut, in characters."""
-
-# C0 without tab and line feed, DEL and C1; line separators; marks that reorder text on display (a known way to
-# show other text than is there); lone surrogates and what XML 1.0 cannot hold.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
 
 _SECRETS = (
     (re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL),
@@ -71,7 +66,7 @@ def clean_text(text: str, limit: int = MAX_TEXT) -> str:
     Line feeds and tabs stay. Cleaning twice changes nothing more.
     """
     # Four times the limit, so that a secret is known whole before the text is cut; hostile text can be endless.
-    cleaned = _redact(_UNPRINTABLE.sub(_spell, text[: 4 * limit].replace("\r\n", "\n")))
+    cleaned = _redact(UNPRINTABLE.sub(_spell, text[: 4 * limit].replace("\r\n", "\n")))
     if len(text) <= 4 * limit and len(cleaned) <= limit:
         return cleaned
     return f"{cleaned[: limit - _CUT]}… (cut: the text had {len(text)} characters)"

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from conformance.outcome import Outcome, Result
 from conformance.report import rows
 from conformance.report.model import Footer, Header, MeshUnderTest, Report
-from conformance.report.writing import write_whole
+from conformance.writing import write_whole
 
 _ELEMENTS = {
     Outcome.FAILED: "failure",

@@ -22,9 +22,8 @@ from conformance.performance.showing.chart import PicturesMissing
 from conformance.performance.showing.illustration import illustrated
 from conformance.performance.smp import result as smp
 from conformance.performance.smp.messages import MessageError
-from conformance.performance.surroundings import TEST_ID
 from conformance.report import allure_performance
-from conformance.report.writing import ReportError, write_whole
+from conformance.writing import write_whole
 
 DIRECTORY: Final = "performance"
 """Below the report directory."""
@@ -35,7 +34,8 @@ def finish(run: Run, directory: Path | None, chosen: Probing) -> tuple[str, bool
 
     Returns what to print, whether a figure has regressed, and whether the comparison could not be made.
     """
-    lines = [table(run)]
+    tables = [_table(result) for result in run.results]
+    lines = ["\n\n".join(tables)]
     judged: tuple[Judged, ...] = ()
     comparison = None
     broken = False
@@ -51,19 +51,15 @@ def finish(run: Run, directory: Path | None, chosen: Probing) -> tuple[str, bool
     if directory is not None:
         target = directory / DIRECTORY
         try:
-            lines += [*write(run, target, comparison, judged), f"reports: {target}"]
-        except (OSError, RecordError, ReportError) as error:
+            lines += [*_written(run, target, tables, comparison, judged), f"reports: {target}"]
+        except (OSError, RecordError) as error:
             lines.append(f"error: the reports could not be written to {target}: {error}")
             broken = True
     return "\n".join(lines), comparison is not None and comparison.regressed, broken
 
 
-def table(run: Run) -> str:
-    """Return the figures of all probes as tables, with what was invalid and what was remarked."""
-    return "\n\n".join(_probe(result) for result in run.results)
-
-
-def _probe(result: ProbeResult) -> str:
+def _table(result: ProbeResult) -> str:
+    """Return the figures of a probe as a table, with what was invalid and what was remarked."""
     lines = [f"{result.probe}: {result.title} ({result.seconds:.0f} s)"]
     rows = [(_name(figure), _value(figure), _confidence(figure)) for figure in result.figures]
     if rows:
@@ -86,17 +82,15 @@ def _name(figure: Figure) -> str:
     return f"{figure.name} {labels}".rstrip()
 
 
-def write(
-    run: Run, target: Path, comparison: Comparison | None = None, judged: Sequence[Judged] = (),
+def _written(
+    run: Run, target: Path, tables: Sequence[str], comparison: Comparison | None, judged: Sequence[Judged],
 ) -> list[str]:
-    """Write the record of a run and everything derived from it; return what could not be written, and why.
-
-    Raises OSError and RecordError.
-    """
+    """Write the record of a run and everything derived from it; return what could not be written, and why."""
     target.mkdir(parents=True, exist_ok=True)
     record.write(target / "performance.json", run)
     write_whole(target / "metrics.prom", openmetrics.render(run))
-    write_whole(target / "summary.md", f"# Performance of {run.header.mesh_title}\n\n```\n{table(run)}\n```\n")
+    text = "\n\n".join(tables)
+    write_whole(target / "summary.md", f"# Performance of {run.header.mesh_title}\n\n```\n{text}\n```\n")
     missing = _for_others(run, target)
     pictures: dict[str, dict[str, str]] = {}
     try:
@@ -104,8 +98,7 @@ def write(
         html.write(target / "performance.html", run, comparison, judged, pictures)
     except (PicturesMissing, html.PageMissing) as error:
         missing.append(f"no page and no pictures: {error}")
-    texts = {result.probe: _probe(result) for result in run.results}
-    allure_performance.write(target / "allure", run, pictures, texts)
+    allure_performance.write(target / "allure", run, pictures, tables)
     return missing
 
 
@@ -117,7 +110,7 @@ def _for_others(run: Run, target: Path) -> list[str]:
             file.unlink()
     missing = []
     try:
-        found = smp.documents(run, test_id=run.header.labels.get(TEST_ID, ""), details_uri="performance.json")
+        found = smp.documents(run, details_uri="performance.json")
         smp.write(target / "smp", found)
         if found.left_out:
             missing.append(f"without a result in SMP's format: {len(found.left_out)} loads, first {found.left_out[0]}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from conformance.outcome import Outcome, Result
 from conformance.report import rows
 from conformance.report.model import Footer, Header, Report
-from conformance.report.writing import write_whole
+from conformance.writing import write_whole
 
 # What Markdown and the HTML inside it react to within a line.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$@])")

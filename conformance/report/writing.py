@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
-from pathlib import Path
 from typing import Protocol
 
 from conformance.outcome import Result
@@ -52,13 +50,3 @@ class Writer(Protocol):
 
     def finish(self, footer: Footer) -> None:
         """Take the footer: the run has ended."""
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or, if that fails, as it was before."""
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)  # noqa: PTH105 - the name says what it does to an existing file
-    finally:
-        partial.unlink(missing_ok=True)

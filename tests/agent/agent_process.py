@@ -7,11 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
+import faulty_server
 import httpx
+from faulty_server import FaultyServer
 
 import conformance
 from conformance.agents import Agent
@@ -117,56 +118,17 @@ class AgentProcess:
         return sock
 
 
-class Server:
-    """A TCP server that does to each connection what a test says; `url` is its address as a pod sees it."""
+class Server(FaultyServer):
+    """A faulty server in the pods' network; `url` is its address as a pod sees it."""
 
     def __init__(self, network, handle):
-        self.handle = handle
-        self.accepted = 0
-        self.listener = socket.create_server((f"127.{network}.1.2", 0), backlog=100)
-        port = self.listener.getsockname()[1]
-        self.url = f"http://10.{network}.1.2:{port}"
-        self.sockets = []
-        self.thread = threading.Thread(target=self._accept, daemon=True)
-
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            self.accepted += 1
-            self.sockets.append(sock)
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    def _serve(self, sock):
-        sock.settimeout(10)
-        with contextlib.suppress(OSError):
-            self.handle(sock)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        with contextlib.suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self.thread.join(5)
-        for sock in self.sockets:
-            with contextlib.suppress(OSError):
-                sock.close()
+        super().__init__(handle, f"127.{network}.1.2")
+        self.url = f"http://10.{network}.1.2:{self.port}"
 
 
 def read_head(sock):
-    """What a client sent up to the end of a request without body; raises OSError at the end of the connection."""
-    data = b""
-    while not data.endswith(b"\r\n\r\n"):
-        more = sock.recv(1)
-        if not more:
-            raise ConnectionError
-        data += more
-    return data
+    """What a client sent up to the end of a request's head; raises OSError at the end of the connection."""
+    return faulty_server.read_head(sock, at_once=1)
 
 
 def answering(response, *, then=lambda sock: sock.close()):

@@ -1,5 +1,6 @@
 import pytest
 from agent_process import AgentProcess, Server
+from faulty_server import started
 
 from conformance.sandbox.network import Network
 
@@ -20,12 +21,5 @@ def agent(network, tmp_path_factory):
 @pytest.fixture
 def serve(network):
     """Starts misbehaving servers: serve(handler) returns one that is running."""
-    servers = []
-
-    def start(handle):
-        servers.append(Server(network, handle).__enter__())
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.__exit__()
+    with started(lambda handle: Server(network, handle)) as start:
+        yield start

@@ -1,22 +1,17 @@
 """What the agent's client says of servers that misbehave in every way that a mesh can."""
 
 import socket
-import struct
 import time
 
 import pytest
 from agent_process import answering, read_head
+from faulty_server import reset
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
 def wait_for_end(sock):
     sock.recv(1)
-
-
-def reset(sock):
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
 
 
 def drip(sock):

@@ -1,11 +1,9 @@
 """Servers on 127.0.0.1 that do to each connection what a test says, and the engine run against them."""
 
-import contextlib
 import socket
-import struct
-import threading
 
 import pytest
+from faulty_server import FaultyServer, read_head, started
 
 from conformance.performance.histogram import Histogram
 from conformance.performance.load.command import read_command
@@ -17,71 +15,21 @@ INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
-class Faulty:
-    """A TCP server whose connections are handled by a function; `url` is where it listens."""
+class Faulty(FaultyServer):
+    """A faulty server that closes each connection when its handler is done; `url` is where it listens."""
 
     def __init__(self, handle):
-        self.handle, self.accepted = handle, 0
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-        self.port = self.listener.getsockname()[1]
+        def then_close(sock):
+            with sock:
+                handle(sock)
+
+        super().__init__(then_close)
         self.url = f"http://127.0.0.1:{self.port}/"
-        self.sockets = []
-        self.thread = threading.Thread(target=self._accept, daemon=True)
-
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            self.accepted += 1
-            self.sockets.append(sock)
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    def _serve(self, sock):
-        sock.settimeout(10)
-        with sock, contextlib.suppress(OSError):
-            self.handle(sock)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        with contextlib.suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self.thread.join(5)
-        for sock in self.sockets:
-            with contextlib.suppress(OSError):
-                sock.close()
 
 
-@contextlib.contextmanager
 def servers():
     """Gives a function that starts a server with a handler; all of them end with the block."""
-    started = []
-
-    def start(handle):
-        started.append(Faulty(handle).__enter__())
-        return started[-1]
-
-    try:
-        yield start
-    finally:
-        for server in started:
-            server.__exit__()
-
-
-def read_head(sock):
-    """What a client sent up to the end of a request without body; raises OSError at the end of the connection."""
-    data = b""
-    while not data.endswith(b"\r\n\r\n"):
-        more = sock.recv(4096)
-        if not more:
-            raise ConnectionError
-        data += more
-    return data
+    return started(Faulty)
 
 
 def answering(*pieces, once=False, then=lambda sock: None):
@@ -99,11 +47,6 @@ def answering(*pieces, once=False, then=lambda sock: None):
         sock.close()
 
     return handle
-
-
-def reset(sock):
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
 
 
 def free_port():

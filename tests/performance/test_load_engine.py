@@ -9,18 +9,8 @@ from array import array
 from types import SimpleNamespace
 
 import pytest
-from load_servers import (
-    BOTH,
-    CHUNKED,
-    INTERIM,
-    OK,
-    answering,
-    command,
-    milliseconds,
-    read_head,
-    run,
-    servers,
-)
+from faulty_server import read_head
+from load_servers import BOTH, CHUNKED, INTERIM, OK, answering, command, milliseconds, run, servers
 
 from conformance.performance.histogram import Histogram
 from conformance.performance.load import arrival, engine, machine

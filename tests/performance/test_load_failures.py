@@ -5,7 +5,8 @@ import socket
 import time
 
 import pytest
-from load_servers import BOTH, CHUNKED, INTERIM, OK, answering, free_port, read_head, reset, run, servers
+from faulty_server import read_head, reset
+from load_servers import BOTH, CHUNKED, INTERIM, OK, answering, free_port, run, servers
 
 
 @pytest.fixture

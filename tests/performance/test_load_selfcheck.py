@@ -7,12 +7,12 @@ import pytest
 from conformance.performance import selfcheck
 from conformance.performance.command import Load
 from conformance.performance.histogram import Histogram
-from conformance.performance.selfcheck import Bench, SelfCheckError, stalled_percentile
+from conformance.performance.selfcheck import Loopback, SelfCheckError, stalled_percentile
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory):
-    return Bench(tmp_path_factory.mktemp("bench"))
+def loopback(tmp_path_factory):
+    return Loopback(tmp_path_factory.mktemp("loopback"))
 
 
 def test_the_truth_of_a_stall():
@@ -22,35 +22,36 @@ def test_the_truth_of_a_stall():
     assert stalled_percentile(0.5, seconds=5, stalled=1, per_second=1000) == 0
 
 
-def test_a_stalled_server(bench):
-    check = selfcheck.stall(bench, seconds=2.0, stalled=1.0, per_second=500.0)
+def test_a_stalled_server(loopback):
+    check = selfcheck.stall(loopback, seconds=2.0, stalled=1.0, per_second=500.0)
     assert check.passed, check
     assert check.expected == "980 ms ± 2%"
 
 
-def test_a_stall_is_not_in_the_service_time(bench):
-    with bench.server(stall={"after": 0.5, "for": 0.5}) as url:
-        result = bench.measure(Load(url, 200.0, 1.5, warmup=0.0, connections=1))
+def test_a_stall_is_not_in_the_service_time(loopback):
+    with loopback.server(stall={"after": 0.5, "for": 0.5}) as url:
+        result = loopback.measure(Load(url, 200.0, 1.5, warmup=0.0, connections=1))
     # One request was under way; all others waited for its connection.
     assert result.response.percentile(0.9) > 0.3e9
     assert result.service.percentile(0.9) < 0.1e9
     assert result.service.max > 0.45e9
 
 
-def test_a_known_delay_and_a_known_rate(bench):
+def test_a_known_delay_and_a_known_rate(loopback):
     # Bounds of this test, not of the check: other tests run beside it.
-    with bench.server() as plain, bench.server(delay=0.02) as delayed:
-        medians = [bench.measure(Load(url, 100.0, 0.5, warmup=0.1)).service.percentile(0.1) for url in (plain, delayed)]
+    with loopback.server() as plain, loopback.server(delay=0.02) as delayed:
+        medians = [loopback.measure(Load(url, 100.0, 0.5, warmup=0.1)).service.percentile(0.1)
+                   for url in (plain, delayed)]
     assert medians[1] - medians[0] == pytest.approx(20_000_000, abs=2_000_000)
-    with bench.server(rate=500.0) as url:
-        assert bench.measure(Load(url, None, 1.0, connections=30)).achieved == pytest.approx(500, rel=0.1)
+    with loopback.server(rate=500.0) as url:
+        assert loopback.measure(Load(url, None, 1.0, connections=30)).achieved == pytest.approx(500, rel=0.1)
 
 
-class Told(Bench):
-    """A bench whose engine says something else than it found."""
+class Told(Loopback):
+    """A loopback whose engine says something else than it found."""
 
-    def __init__(self, bench, change):
-        self._run = bench._run
+    def __init__(self, loopback, change):
+        self._run = loopback._run
         self.change = change
 
     def measure(self, load):
@@ -64,38 +65,38 @@ def in_all(ns, count=1000):
 
 
 @pytest.mark.parametrize("response", [900_000_000, 1_100_000_000])
-def test_an_engine_that_hides_a_stall_fails(bench, response):
-    told = Told(bench, lambda result: replace(result, response=in_all(response)))
+def test_an_engine_that_hides_a_stall_fails(loopback, response):
+    told = Told(loopback, lambda result: replace(result, response=in_all(response)))
     assert not selfcheck.stall(told, seconds=1.0, stalled=0.5, per_second=200.0).passed
 
 
-def test_an_engine_that_sends_less_fails(bench):
-    told = Told(bench, lambda result: replace(result, unsent=5))
+def test_an_engine_that_sends_less_fails(loopback):
+    told = Told(loopback, lambda result: replace(result, unsent=5))
     assert not selfcheck.stall(told, seconds=1.0, stalled=0.5, per_second=200.0).passed
 
 
-def test_an_engine_that_misses_a_delay_fails(bench):
+def test_an_engine_that_misses_a_delay_fails(loopback):
     times = iter([100_000, 1_900_000] * 2)
-    told = Told(bench, lambda result: replace(result, service=in_all(next(times))))
+    told = Told(loopback, lambda result: replace(result, service=in_all(next(times))))
     check = selfcheck.delay(told, rounds=2, seconds=0.1)
     assert not check.passed
     assert check.found.startswith("1800 µs (median of 2 differences")
 
 
-def test_an_engine_that_miscounts_fails(bench):
-    told = Told(bench, lambda result: replace(result, completed=result.completed * 2))
+def test_an_engine_that_miscounts_fails(loopback):
+    told = Told(loopback, lambda result: replace(result, completed=result.completed * 2))
     assert not selfcheck.rate(told, per_second=300.0, seconds=0.5).passed
 
 
-def test_failed_requests_are_no_measurement(bench):
+def test_failed_requests_are_no_measurement(loopback):
     with pytest.raises(SelfCheckError, match=r"requests failed on loopback: \{'refused': "):
-        bench.measure(Load("http://127.0.0.1:1/", 50.0, 0.1, warmup=0.0, timeout=0.2))
+        loopback.measure(Load("http://127.0.0.1:1/", 50.0, 0.1, warmup=0.0, timeout=0.2))
 
 
-def test_what_does_not_run_is_said(bench, tmp_path):
+def test_what_does_not_run_is_said(loopback, tmp_path):
     with pytest.raises(SelfCheckError, match=r"ended with status 2: load: target\.url: need http://HOST"):
-        bench.measure(Load("https://127.0.0.1/", 50.0, 0.1))
-    with pytest.raises(SelfCheckError, match="did not start: exit status 2"), bench.server(port=99_999):
+        loopback.measure(Load("https://127.0.0.1/", 50.0, 0.1))
+    with pytest.raises(SelfCheckError, match="did not start: exit status 2"), loopback.server(port=99_999):
         pass
 
 
@@ -107,8 +108,8 @@ def test_all_of_them_are_run(monkeypatch):
     assert len(told) == 3
 
 
-def test_the_harness_reads_what_the_engine_says(bench):
-    with bench.server() as url:
+def test_the_harness_reads_what_the_engine_says(loopback):
+    with loopback.server() as url:
         load = Load(url, 100.0, 0.3, warmup=0.1, agents=("target",), answer_bytes=16, body="hello", method="POST")
-        result = bench.measure(load)
+        result = loopback.measure(load)
     assert result.completed == result.sent == result.scheduled == 30

@@ -70,7 +70,7 @@ def test_unequal_rounds_are_not_paired():
     with pytest.raises(ValueError, match="cannot be paired"):
         paired.difference([1.0, 2.0], [1.0])
     with pytest.raises(ValueError, match="no base for a ratio"):
-        paired.ratio([0.0, 2.0], [1.0, 1.0])
+        paired.ratios([0.0, 2.0], [1.0, 1.0])
 
 
 def test_orders_differ_between_rounds_and_repeat_with_the_seed():

@@ -9,7 +9,8 @@ import pytest
 
 from conformance.report.record import read
 from conformance.report.writers import FORMATS, Writers, writers
-from conformance.report.writing import ReportError, write_whole
+from conformance.report.writing import ReportError
+from conformance.writing import write_whole
 
 
 class Recorder:

@@ -93,10 +93,10 @@ def test_the_stop_waits_for_the_hook(api, make_pod, hook):
 
 
 def test_a_hook_has_the_environment_and_volumes_of_its_container_and_comes_first(api, make_pod):
-    spec = _with_hook({"exec": {"command": ["sh", "-c", 'echo "hook of $NAME" > /work/said']}},
-                      "trap 'cat /work/said; sleep 0.3; exit 0' TERM; while :; do sleep 0.02; done")
+    spec = _with_hook({"exec": {"command": ["sh", "-c", 'echo "hook of $NAME" > /shared/said']}},
+                      "trap 'cat /shared/said; sleep 0.3; exit 0' TERM; while :; do sleep 0.02; done")
     spec["containers"][0] |= {"env": [{"name": "NAME", "value": "mine"}],
-                              "volumeMounts": [{"name": "work", "mountPath": "/work"}]}
+                              "volumeMounts": [{"name": "work", "mountPath": "/shared"}]}
     spec["volumes"] = [{"name": "work", "emptyDir": {}}]
     path = make_pod("hooked", spec)
     api.until(path, is_ready)
@@ -181,15 +181,15 @@ def test_a_container_that_has_just_ended_is_not_lost_when_it_is_told_to_stop(tmp
 
 def test_a_sidecar_outlives_the_containers_and_counts_for_readiness(api, make_pod):
     side = {"name": "side", "image": "busybox", "restartPolicy": "Always",
-            "command": ["sh", "-c", "trap 'cat /work/order; sleep 0.3; exit 0' TERM; while :; do sleep 0.02; done"],
-            "volumeMounts": [{"name": "work", "mountPath": "/work"}],
+            "command": ["sh", "-c", "trap 'cat /shared/order; sleep 0.3; exit 0' TERM; while :; do sleep 0.02; done"],
+            "volumeMounts": [{"name": "work", "mountPath": "/shared"}],
             "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1}}
     spec = web()
     spec["initContainers"] = [side]
     spec["containers"].append({
-        "name": "last", "image": "busybox", "volumeMounts": [{"name": "work", "mountPath": "/work"}],
+        "name": "last", "image": "busybox", "volumeMounts": [{"name": "work", "mountPath": "/shared"}],
         "command": ["sh", "-c", """
-            trap 'sleep 0.4; echo ended-first > /work/order; exit 0' TERM
+            trap 'sleep 0.4; echo ended-first > /shared/order; exit 0' TERM
             while :; do sleep 0.02; done"""]})
     spec["volumes"].append({"name": "work", "emptyDir": {}})
     path = make_pod("pair", spec | {"terminationGracePeriodSeconds": 10})

@@ -15,6 +15,7 @@ import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Final
 
 EXACT: Final = 5_000
@@ -163,8 +164,8 @@ def _standard(row: Sequence[float]) -> list[float]:
 
     All this looks at both groups as one, so that it is the same for each dealing and the test stays exact.
     """
-    middle = _median(row)
-    spread = _median([abs(value - middle) for value in row])
+    middle = median(row)
+    spread = median([abs(value - middle) for value in row])
     if spread:
         row = [min(max((value - middle) / spread, -CLAMP), CLAMP) for value in row]
     mean = math.fsum(row) / len(row)
@@ -174,9 +175,3 @@ def _standard(row: Sequence[float]) -> list[float]:
     if deviation <= 1e-12 * max(abs(value) for value in row):
         return [0.0] * len(row)
     return [(value - mean) / deviation for value in row]
-
-
-def _median(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    half = len(ordered) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NoReturn
 
+from conformance import strictjson
 from conformance.performance.formats.foreign import FormatError
 
 LARGEST: Final = 16 * 2**20
@@ -21,22 +22,14 @@ _WHOLE: Final = re.compile(r"\d{1,19}", re.ASCII)
 
 def load(text: str, tool: str = "") -> Any:
     """Parse JSON; duplicate keys, NaN, infinities and what is nested too deeply are refused. Raises FormatError."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, value in pairs:
-            if name in found:
-                raise FormatError(tool, f"the key {name!r:.60}", "each key once", "it twice in one object")
-            found[name] = value
-        return found
-
-    def refuse(constant: str) -> NoReturn:
-        raise FormatError(tool, "a number", "finite numbers", constant)
-
     if len(text) > LARGEST:
         raise FormatError(tool, "its size", f"at most {LARGEST // 2**20} MiB of JSON", f"{len(text)} characters")
     try:
-        return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+        return strictjson.loads(text)
+    except strictjson.RepeatedName as error:
+        raise FormatError(tool, f"the key {error.name!r:.60}", "each key once", "it twice in one object") from None
+    except strictjson.NoNumber as error:
+        raise FormatError(tool, "a number", "finite numbers", error.text) from None
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         hint = ("it is one result after another: give one, and of k6 the summary, not --out json"
@@ -45,8 +38,6 @@ def load(text: str, tool: str = "") -> Any:
     except RecursionError:
         raise FormatError(tool, "its nesting", "a few levels", "more than can be read") from None
     except ValueError as error:
-        if isinstance(error, FormatError):
-            raise
         raise FormatError(tool, "a number", "one of at most 19 digits", str(error)[:80]) from None
 
 

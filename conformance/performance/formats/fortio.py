@@ -12,10 +12,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
+from conformance.performance import durations
 from conformance.performance.formats import buckets
 from conformance.performance.formats.fields import Fields
 from conformance.performance.formats.foreign import Corrects, Foreign, FormatError, percent, shown
-from conformance.performance.formats.quantities import go_duration
 from conformance.performance.histogram import Histogram
 from conformance.performance.model import LoadSummary
 
@@ -160,7 +160,7 @@ def write(load: LoadSummary, *, started: float, version: str, labels: str = "",
         "Labels": text,
         "StartTime": moment.isoformat().replace("+00:00", "Z"),
         "RequestedQPS": "max" if load.requested is None else f"{load.requested:.9g}",
-        "RequestedDuration": go_duration(load.seconds),
+        "RequestedDuration": durations.show(round(load.seconds, 3)),
         "ActualQPS": load.achieved,
         "ActualDuration": buckets.nanoseconds(load.seconds),
         "NumThreads": load.connections,

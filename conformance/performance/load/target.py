@@ -258,5 +258,3 @@ def _bound(family: int, address: str, port: int) -> socket.socket:
         sock.close()
         raise
     return sock
-
-

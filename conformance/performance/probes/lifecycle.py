@@ -6,12 +6,12 @@ import itertools
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from conformance.objects import Services
 from conformance.performance.bench import Bench, Measured, judged
-from conformance.performance.paths import BOTH, DIRECT, Path
+from conformance.performance.paths import BOTH, DIRECT, Path, between
 from conformance.performance.probes.effects import first_answer
 from conformance.performance.validity import DISTURBED
 from conformance.service import HTTP_PORT
@@ -60,7 +60,7 @@ class Lifecycle:
                 topology.deploy(name, {"rolling": way}, role=role)
             service = self.services(f"rolling-{role}", selector={"rolling": way}, role=role)
             first_answer(topology.agent(client), service.hosts[0], lambda pod: pod is not None, self._numbers)
-            path = replace(self.bench.way(way), client=client, server=names[0], service=service)
+            path = between(topology, way, client, names[0], service)
             return self._while_restarting(path, names[0], rate)
         finally:
             for name in names:

@@ -15,30 +15,33 @@ def latencies(
 ) -> None:
     """Record each path's response times, and how they differ from the direct path's of the same rounds.
 
-    Of a percentile with too few requests beyond it there is no figure.
-
-    The direct path measured twice is the noise: a difference that is not well above it is none.
+    The direct path measured twice is the noise: a difference that is not well above it is none. Of a percentile with
+    too few requests beyond it there is no figure.
     """
-    usable: dict[str, list[str]] = {}
+    usable: dict[str, Mapping[str, float]] = {}
     for path in series.valid:
         count = sum(measured.result.completed for measured in series.rounds[path])
-        for name, share in percentiles.items():
-            short = beyond(count, share, ", ".join([path, *labels.values(), name]))
-            findings.invalid(short)
-            if short:
-                continue
-            usable.setdefault(path, []).append(name)
+        usable[path] = reported(findings, count, percentiles, path, *labels.values())
+        for percentile, share in usable[path].items():
             findings.median("latency", "s", series.percentiles(path, share),
-                            {"path": path, "percentile": name, **labels})
+                            {"path": path, "percentile": percentile, **labels})
     for path in series.valid:
         if path == DIRECT:
             continue
         name = "latency.noise" if path == AGAIN else "latency.overhead"
-        for percentile in (one for one in usable.get(path, ()) if one in usable.get(DIRECT, ())):
-            share = percentiles[percentile]
-            findings.difference(
-                name, "s", series.percentiles(DIRECT, share), series.percentiles(path, share),
-                {"path": path, "percentile": percentile, **labels}, better="" if path == AGAIN else "lower")
+        for percentile, share in usable[path].items():
+            if percentile in usable.get(DIRECT, ()):
+                findings.difference(
+                    name, "s", series.percentiles(DIRECT, share), series.percentiles(path, share),
+                    {"path": path, "percentile": percentile, **labels}, better="" if path == AGAIN else "lower")
+
+
+def reported(findings: Findings, count: int, percentiles: Mapping[str, float], *where: str) -> dict[str, float]:
+    """Return those percentiles that so many requests allow to be reported; record the others as invalid."""
+    short = {name: beyond(count, share, ", ".join([*where, name])) for name, share in percentiles.items()}
+    for invalid in short.values():
+        findings.invalid(invalid)
+    return {name: share for name, share in percentiles.items() if not short[name]}
 
 
 def ceilings(findings: Findings, series: Series, **labels: str) -> None:

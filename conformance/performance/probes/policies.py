@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from conformance import smi
 from conformance.objects import Objects
+from conformance.performance import paired
 from conformance.performance.bench import Series
-from conformance.performance.paths import DIRECT, Path, path
+from conformance.performance.paths import DIRECT, Path, between, path
 from conformance.performance.probes.effects import Effects
 from conformance.smi import EVERYTHING, Account, Rule, ServedApis
 from conformance.topology import GUARDED, Topology
@@ -40,13 +41,11 @@ class Policy:
 
     def ways(self) -> tuple[Path, Path]:
         """Return the direct way, and the one to the guarded workload."""
-        guarded = Path(GUARDED, "client", GUARDED, self.topology.service(GUARDED), ("client", GUARDED))
-        return path(self.topology, DIRECT), guarded
+        return path(self.topology, DIRECT), between(self.topology, GUARDED, "client", GUARDED)
 
 
 def added(series: Series) -> list[float]:
     """Return by how much the median response time of the guarded way exceeds the direct one's, in each round."""
     if not {DIRECT, GUARDED} <= set(series.valid):
         return []
-    return [after - before for before, after in
-            zip(series.percentiles(DIRECT, 0.5), series.percentiles(GUARDED, 0.5), strict=True)]
+    return paired.differences(series.percentiles(DIRECT, 0.5), series.percentiles(GUARDED, 0.5))

@@ -6,10 +6,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from conformance.performance.bench import PERCENTILES, Bench
-from conformance.performance.command import NANO
-from conformance.performance.paths import Path
+from conformance.performance.histogram import NANO
+from conformance.performance.paths import between
+from conformance.performance.probes.overhead import reported
 from conformance.performance.smp.config import LoadRequest, TestConfig, to_loads
-from conformance.performance.validity import beyond, gates
+from conformance.performance.validity import gates
 from conformance.topology import Topology
 
 INTERNAL: Final = "client"
@@ -35,9 +36,7 @@ def _measure(bench: Bench, asked: LoadRequest, number: str) -> None:
     parts = urlsplit(asked.url)
     server = _service(bench.topology, parts.hostname or "")
     client = INTERNAL if asked.internal else EXTERNAL
-    service = bench.topology.service(server)
-    meshed = tuple(name for name in (client, server) if bench.topology.in_mesh(name))
-    way = Path(f"config-{number}", client, server, service, meshed, parts.scheme)
+    way = between(bench.topology, f"config-{number}", client, server, scheme=parts.scheme)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     measured = bench.run(
         way, target, port=parts.port or 80, what=asked.url, rate=asked.rate, seconds=asked.seconds,
@@ -50,13 +49,8 @@ def _measure(bench: Bench, asked: LoadRequest, number: str) -> None:
     if found:
         return
     response = measured.result.response
-    for name, share in PERCENTILES.items():
-        short = beyond(response.count, share, way.name)
-        bench.findings.invalid(short)
-        if short:
-            continue
-        bench.findings.value("latency", "s", response.percentile(share) * NANO,
-                             labels | {"percentile": name})
+    for name, share in reported(bench.findings, response.count, PERCENTILES, way.name).items():
+        bench.findings.value("latency", "s", response.percentile(share) * NANO, labels | {"percentile": name})
     bench.findings.value("latency.mean", "s", response.mean * NANO, labels)
     bench.findings.value("latency.max", "s", response.max * NANO, labels)
     bench.findings.value("throughput", "1/s", measured.result.achieved, labels, better="higher")

@@ -1,4 +1,4 @@
-"""CPU and memory of proxies, control plane and node while a load runs, by the readings of the kubelets."""
+"""CPU and memory of proxies, control plane and node while a load runs, by the readings of a meter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from conformance.performance import paired
 from conformance.performance.bench import WARM_UP, Bench, Measured, judged
 from conformance.performance.findings import Findings
 from conformance.performance.model import Unit
@@ -27,6 +26,11 @@ class Observed:
     measured: Measured
     consumption: Consumption
 
+    @property
+    def failed(self) -> int:
+        """How many requests failed."""
+        return self.measured.failed
+
 
 def measure(bench: Bench, ways: Sequence[Path], findings: Findings, meter: Meter) -> None:
     """Record what proxies, control plane and node consume on each way, and what the node spends more than without.
@@ -34,29 +38,26 @@ def measure(bench: Bench, ways: Sequence[Path], findings: Findings, meter: Meter
     Raises UsageError when the meter does not say.
     """
     topology = bench.topology
-    rounds = max(LEAST_ROUNDS, bench.effort.rounds // 2)
-    taken: dict[str, list[Observed]] = {way.name: [] for way in ways}
-    by_name = {way.name: way for way in ways}
-    for number, order in enumerate(paired.orders(list(by_name), rounds, bench.effort.seed), 1):
-        for name in order:
-            taken[name].append(_observe(bench, by_name[name], f"round {number} of {rounds}, {name}", meter))
-    for name, observed in list(taken.items()):
-        _, invalid = judged([one.measured for one in observed], where=name)
+    taken = bench.interleaved(ways, max(LEAST_ROUNDS, bench.effort.rounds // 2),
+                              lambda way, what, seed: _observe(bench, way, meter, what=what, seed=seed))
+    for way in ways:
+        observed = taken[way.name]
+        _, invalid = judged([one.measured for one in observed], where=way.name)
         findings.invalid(invalid)
         if invalid:
-            del taken[name]
+            del taken[way.name]
             continue
-        _proxies(findings, topology, by_name[name], observed)
-        _control_plane(findings, topology, name, observed)
+        _proxies(findings, topology, way, observed)
+        _control_plane(findings, topology, way.name, observed)
     _nodes(findings, taken)
 
 
-def _observe(bench: Bench, way: Path, what: str, meter: Meter) -> Observed:
+def _observe(bench: Bench, way: Path, meter: Meter, *, what: str, seed: int) -> Observed:
     """Watch a load that is under way; a meter tells what it read up to `resolution` seconds ago."""
     settled = max(0.3, 1.5 * meter.resolution)
     between = max(bench.effort.seconds, 3 * meter.resolution)
     with ThreadPoolExecutor(1) as pool:
-        load = pool.submit(bench.run, way, what=what, seconds=settled + between + 0.5)
+        load = pool.submit(bench.run, way, what=what, seed=seed, seconds=settled + between + 0.5)
         time.sleep(WARM_UP + settled)
         consumption = meter.watch(between)
         return Observed(load.result(), consumption)

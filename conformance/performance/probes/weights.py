@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from conformance import statistics
-from conformance.performance import paired
+from conformance.performance import paired, paths
 from conformance.performance.bench import Bench, judged
 from conformance.performance.model import Figure
-from conformance.performance.paths import BOTH, Path
 from conformance.service import HTTP_PORT, Service
 
 
@@ -18,7 +17,7 @@ def measure(bench: Bench, root: Service, backend: Service, *, expected: float) -
     The interval is exact for independent draws (Clopper and Pearson); a proxy that takes turns does better.
     """
     findings = bench.findings
-    way = Path("split", "client", "v2", root, bench.way(BOTH).proxied)
+    way = paths.between(bench.topology, "split", "client", "v2", root)
     taken = [bench.run(way, port=HTTP_PORT, what=f"round {number} of {bench.effort.rounds}")
              for number in range(1, bench.effort.rounds + 1)]
     whole, invalid = judged(taken, where=way.name)

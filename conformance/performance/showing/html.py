@@ -13,9 +13,9 @@ from conformance.performance.comparing.comparison import Comparison
 from conformance.performance.comparing.rendering import conclusion, ordered
 from conformance.performance.comparing.thresholds import Judged
 from conformance.performance.model import Figure, Node, ProbeResult, Run
-from conformance.performance.record import replace
 from conformance.performance.showing.illustration import illustrated
 from conformance.performance.wording import interval, printable, quantity
+from conformance.writing import write_whole
 
 MAX_BYTES: Final = 2 * 2**20
 """The largest page: pictures that would make it larger are left out, and the page says so."""
@@ -33,7 +33,7 @@ def write(
     pictures: Mapping[str, Mapping[str, str]] | None = None,
 ) -> None:
     """Write the page of a run, whole or not at all. Raises OSError and what `page` raises."""
-    replace(path, page(run, comparison, judged, pictures).encode())
+    write_whole(path, page(run, comparison, judged, pictures))
 
 
 def page(

@@ -15,8 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from conformance.performance.histogram import Histogram
+from conformance.performance.histogram import NANO, Histogram, together
 from conformance.performance.model import Figure, LoadSummary, ProbeResult, Run, Unit
+from conformance.performance.validity import beyond
 
 PREFIX: Final = "mesh_conformance_"
 CONTENT_TYPE: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -24,10 +25,7 @@ _STEPS: Final = (1, 1.25, 1.6, 2, 2.5, 3.2, 4, 5, 6.3, 8)
 BOUNDS: Final[tuple[float, ...]] = (*(float(f"{step}e{power}") for power in range(-5, 1) for step in _STEPS), 10.0)
 """Upper bounds of the buckets of every histogram, in seconds: ten to each power of ten, from 10 µs to 10 s."""
 PERCENTILES: Final[Mapping[str, float]] = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
-BEYOND: Final = 10
-"""Requests that must lie beyond a percentile for it to be exported."""
 
-_NANO: Final = 1e-9
 _SUFFIXES: Final[Mapping[Unit, str]] = {
     "s": "seconds", "1/s": "per_second", "cores": "cores", "bytes": "bytes", "share": "ratio", "count": "",
 }
@@ -65,7 +63,7 @@ class _Exposition:
         family = self._family(_Family(name, meaning, "seconds", "histogram"), labels)
         for bound, count in _buckets(values):
             family.lines.append(f"{name}_bucket{_labels({**labels, 'le': _number(bound)})} {count}")
-        family.lines.append(f"{name}_sum{_labels(labels)} {_number(values.total * _NANO)}")
+        family.lines.append(f"{name}_sum{_labels(labels)} {_number(values.total * NANO)}")
         family.lines.append(f"{name}_count{_labels(labels)} {values.count}")
 
     def _family(self, wanted: _Family, labels: Mapping[str, str]) -> _Family:
@@ -168,15 +166,13 @@ def _merged(loads: Iterable[LoadSummary]) -> Iterator[tuple[dict[str, str], list
 def _load(exposition: _Exposition, loads: list[LoadSummary], labels: Mapping[str, str]) -> None:
     for kind, meaning in (("service", "From sending a request to the end of its answer."),
                           ("response", "From the intended time of a request to the end of its answer.")):
-        whole = Histogram()
-        for load in loads:
-            whole.merge(getattr(load, kind))
+        whole = together(getattr(load, kind) for load in loads)
         exposition.histogram(f"{PREFIX}load_{kind}_seconds", meaning, whole, labels)
         for percentile, share in PERCENTILES.items():
-            if round(whole.count * (1 - share), 6) >= BEYOND:
+            if not beyond(whole.count, share):
                 exposition.gauge(
                     f"{PREFIX}load_{kind}_percentile_seconds", f"{meaning} Percentile, within 0.4 %.",
-                    whole.percentile(share) * _NANO, {**labels, "percentile": percentile}, unit="seconds")
+                    whole.percentile(share) * NANO, {**labels, "percentile": percentile}, unit="seconds")
     seconds = sum(load.seconds for load in loads)
     achieved = sum(load.achieved * load.seconds for load in loads) / seconds if seconds else 0.0
     exposition.gauge(f"{PREFIX}load_rate_per_second", "Requests answered as expected.", achieved, labels,
@@ -202,7 +198,7 @@ def _buckets(values: Histogram) -> Iterator[tuple[float, int]]:
                for low, high, count in values.buckets()]
     place = seen = 0
     for bound in BOUNDS:
-        while place < len(middles) and middles[place][0] <= bound / _NANO:
+        while place < len(middles) and middles[place][0] <= bound / NANO:
             seen += middles[place][1]
             place += 1
         yield bound, seen

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from conformance.performance.histogram import Histogram
+from conformance.performance.histogram import NANO, Histogram
 from conformance.performance.model import LoadSummary
 from conformance.performance.showing.chart import LOOKS, Chart, PicturesMissing, shown, some
 from conformance.performance.showing.plots import growth, overhead, trend
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PicturesMissing", "growth", "overhead", "percentiles", "timeline", "trend"]
 
-_NANO: Final = 1e-9
 _SHARES: Final = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 
 
@@ -34,7 +33,7 @@ def percentiles(loads: Mapping[str, Histogram], title: str = "Response time by p
     if len(curves) > len(LOOKS):
         raise ValueError(f"{title}: {len(curves)} curves in one picture cannot be told apart, {len(LOOKS)} can")
     some(curves, title)
-    factor, unit = scale("s", *(histogram.percentile(0.9) * _NANO for histogram in curves.values()))
+    factor, unit = scale("s", *(histogram.percentile(0.9) * NANO for histogram in curves.values()))
     said = [f"{name}: {', '.join(f'p{share * 100:g} {_time(h, share)}' for share in _reported(h))}"
             for name, h in curves.items()]
 
@@ -42,7 +41,7 @@ def percentiles(loads: Mapping[str, Histogram], title: str = "Response time by p
         axes = parts[0]
         for look, (name, histogram) in zip(LOOKS, curves.items(), strict=False):
             x, y = _curve(histogram)
-            axes.plot(x, [value * _NANO / factor for value in y], color=look.colour, linestyle=look.dashes,
+            axes.plot(x, [value * NANO / factor for value in y], color=look.colour, linestyle=look.dashes,
                       linewidth=1.6, label=shown(name), marker=look.mark, markersize=4, markevery=_marks(x))
         most = max(_last(histogram) for histogram in curves.values())
         ticks = [share for share in _SHARES if 1 / (1 - share) <= most * 1.01]
@@ -115,7 +114,7 @@ def _reported(histogram: Histogram) -> list[float]:
 
 
 def _time(histogram: Histogram, share: float) -> str:
-    return quantity(histogram.percentile(share) * _NANO, "s")
+    return quantity(histogram.percentile(share) * NANO, "s")
 
 
 def _marks(x: Sequence[float]) -> list[int]:
@@ -133,4 +132,3 @@ def _decimal(axes: Axes) -> None:
 
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from conformance.performance.comparing.history import Entry
 from conformance.performance.model import Figure
-from conformance.performance.probes.growth import fit
+from conformance.performance.probes.growth import Growth, fit
 from conformance.performance.showing.chart import FAINT, INK, LOOKS, Chart, shown, some
 from conformance.performance.wording import interval, quantity, scale
 
@@ -59,19 +59,12 @@ def growth(figures: Sequence[Figure], by: str, title: str = "How the cost grows"
         raise ValueError(f"{title}: growth needs two sizes or more")
     factor, unit = scale(sized[0][1].unit, *(figure.value for _, figure in sized))
     line = fit({size: figure.samples or (figure.value,) for size, figure in sized})
-    ends = [sized[0][0], sized[-1][0]]
-    look, fitted = LOOKS[0], LOOKS[1]
+    ends = sized[0][0], sized[-1][0]
+    look = LOOKS[0]
 
     def paint(parts: list[Axes]) -> None:
         axes = parts[0]
-        xs = [ends[0] + (ends[1] - ends[0]) * (step / 60) ** 2 for step in range(61)]
-        # The interval is the slope's: it opens from the smallest size.
-        start = line.at(ends[0])
-        for slope, label, width, dashes in ((line.slope.value, "fitted line", 1.6, "solid"),
-                                            (line.slope.low, "its interval", 0.9, (0, (2, 2))),
-                                            (line.slope.high, None, 0.9, (0, (2, 2)))):
-            ys = [(start + slope * (x - ends[0])) / factor for x in xs]
-            axes.plot(xs, ys, color=fitted.colour, linewidth=width, linestyle=dashes, label=label)
+        _draw_line(axes, line, ends, factor)
         for size, figure in sized:
             rounds = [sample / factor for sample in figure.samples]
             axes.plot([size] * len(rounds), rounds, "_", color=FAINT, markersize=7)
@@ -91,6 +84,18 @@ def growth(figures: Sequence[Figure], by: str, title: str = "How the cost grows"
     each = interval(line.slope.value, line.slope.low, line.slope.high, sized[0][1].unit, signed=True)
     points = "; ".join(f"{size:g}: {quantity(figure.value, figure.unit)}" for size, figure in sized)
     return Chart(title).draw(f"{points}; each of {shown(by)} adds {each}", paint)
+
+
+def _draw_line(axes: Axes, line: Growth, ends: tuple[int, int], factor: float) -> None:
+    """Draw a fitted line between two sizes, and its interval."""
+    xs = [ends[0] + (ends[1] - ends[0]) * (step / 60) ** 2 for step in range(61)]
+    # The interval is the slope's: it opens from the smallest size.
+    start = line.at(ends[0])
+    for slope, label, width, dashes in ((line.slope.value, "fitted line", 1.6, "solid"),
+                                        (line.slope.low, "its interval", 0.9, (0, (2, 2))),
+                                        (line.slope.high, None, 0.9, (0, (2, 2)))):
+        ys = [(start + slope * (x - ends[0])) / factor for x in xs]
+        axes.plot(xs, ys, color=LOOKS[1].colour, linewidth=width, linestyle=dashes, label=label)
 
 
 def trend(series: Sequence[Entry], title: str = "") -> str:

@@ -116,10 +116,10 @@ def _json(text: str) -> Item:
             raise DocumentError(f"{where}: neither JSON nor YAML: {error.msg}") from None
     except ValueError as error:  # digits without end
         raise DocumentError(f"not readable as JSON: {error}") from None
-    return _of_json(data, "", 0, Counter())
+    return _of_json(data, "", 0, Bounds())
 
 
-class Counter:
+class Bounds:
     """Counts the values of a file, and stops at too many of them or too deep."""
 
     def __init__(self) -> None:
@@ -134,15 +134,15 @@ class Counter:
             raise DocumentError(f"it has more than {_MOST_VALUES} values")
 
 
-def _of_json(data: Any, path: str, depth: int, counter: Counter) -> Item:
-    counter.check(path, depth)
+def _of_json(data: Any, path: str, depth: int, bounds: Bounds) -> Item:
+    bounds.check(path, depth)
     if isinstance(data, _Pairs):
-        found = [(key, _of_json(value, _member(path, key), depth + 1, counter)) for key, value in data]
+        found = [(key, _of_json(value, _member(path, key), depth + 1, bounds)) for key, value in data]
         members = dict(found)
         return Item(members, path, repeated=tuple(item for key, item in found if members[key] is not item))
     if isinstance(data, list):
         elements = enumerate(data)
-        return Item(tuple(_of_json(one, f"{path}[{place}]", depth + 1, counter) for place, one in elements), path)
+        return Item(tuple(_of_json(one, f"{path}[{place}]", depth + 1, bounds) for place, one in elements), path)
     return Item(data, path)
 
 
@@ -157,7 +157,7 @@ def _yaml(text: str) -> Item:
         node = loader.get_single_node()
         if node is None:
             raise DocumentError("it holds nothing but comments")
-        return _of_yaml(node, "", 0, Counter(), loader)
+        return _of_yaml(node, "", 0, Bounds(), loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
@@ -166,16 +166,16 @@ def _yaml(text: str) -> Item:
         raise DocumentError(f"not YAML: {str(error).partition(chr(10))[0]}") from None
 
 
-def _of_yaml(node: yaml.Node, path: str, depth: int, counter: Counter, loader: yaml.SafeLoader) -> Item:
-    counter.check(path, depth)
+def _of_yaml(node: yaml.Node, path: str, depth: int, bounds: Bounds, loader: yaml.SafeLoader) -> Item:
+    bounds.check(path, depth)
     line = node.start_mark.line + 1
     if node.tag not in _TAGS:
         raise DocumentError(f"line {line}: {path or 'the top level'}: the YAML tag {node.tag} is not understood here")
     if isinstance(node, yaml.SequenceNode):
-        return Item(tuple(_of_yaml(one, f"{path}[{place}]", depth + 1, counter, loader)
+        return Item(tuple(_of_yaml(one, f"{path}[{place}]", depth + 1, bounds, loader)
                           for place, one in enumerate(node.value)), path, line)
     if isinstance(node, yaml.MappingNode):
-        return _mapping(node, path, depth, counter, loader)
+        return _mapping(node, path, depth, bounds, loader)
     if node.tag.endswith((":str", ":timestamp")):
         return Item(node.value, path, line)  # a moment is text for SMP, and YAML's idea of it loses the nanoseconds
     return Item(_scalar(node, loader), path, line, text=node.value)
@@ -186,14 +186,14 @@ def _scalar(node: yaml.Node, loader: yaml.SafeLoader) -> Scalar:
     return value if isinstance(value, int | float | bool) else None
 
 
-def _mapping(node: yaml.MappingNode, path: str, depth: int, counter: Counter, loader: yaml.SafeLoader) -> Item:
+def _mapping(node: yaml.MappingNode, path: str, depth: int, bounds: Bounds, loader: yaml.SafeLoader) -> Item:
     members: dict[str, Item] = {}
     merged: dict[str, Item] = {}
     repeated = []
     for key_node, value_node in node.value:
         if not isinstance(key_node, yaml.ScalarNode):
             raise DocumentError(f"line {key_node.start_mark.line + 1}: {path or 'the top level'}: a key must be text")
-        value = _of_yaml(value_node, _member(path, key_node.value), depth + 1, counter, loader)
+        value = _of_yaml(value_node, _member(path, key_node.value), depth + 1, bounds, loader)
         place = Item(value.value, value.path, key_node.start_mark.line + 1, value.repeated, value.text)
         if key_node.tag == _MERGE:
             for one in value.elements or (value,):

@@ -2,7 +2,7 @@
 
     before = kubelet.read(cluster)
     ...                                  # the load
-    used = usage.between(before, kubelet.read(cluster))
+    used = consumption.between(before, kubelet.read(cluster))
     used.proxies(mesh.proxy.container).cores
 
 A kubelet renews its readings about every ten seconds and rounds their times to whole seconds; one that gives fractions
@@ -22,6 +22,7 @@ from typing import Any, Final
 import jsonschema
 
 from conformance.cluster import Cluster, ClusterError, NotFound, Object
+from conformance.performance.histogram import NANO
 from conformance.performance.usage.consumption import Place, Reading, Snapshot, UsageError
 
 SUMMARY: Final = "stats/summary"
@@ -124,7 +125,7 @@ def _reading(found: Mapping[str, Any], whose: str) -> Reading | None:
     used, started = cpu.get("usageCoreNanoSeconds"), found.get("startTime")
     return Reading(
         at=_moment(cpu["time"], whose),
-        cpu=None if used is None else used * 1e-9,
+        cpu=None if used is None else used * NANO,
         memory=memory.get("workingSetBytes"),
         started=_moment(started, whose) if started else None,
     )
