@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from pathlib import Path
+
+import pytest
+import yaml
 
 
 def pytest_configure():
@@ -10,3 +15,13 @@ def pytest_configure():
     for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, default)
+
+
+@pytest.fixture(scope="session")
+def real_kubeconfig():
+    """The kubeconfig of the testbed, which `python -m testbed run` gives its command; nothing else is ever used."""
+    file = Path(os.environ.get("KUBECONFIG") or "/dev/null")
+    known = yaml.safe_load(file.read_text()) or {}
+    if known.get("current-context") != "testbed":
+        pytest.fail("this test needs the testbed: python -m testbed run -- pytest -m testbed", pytrace=False)
+    return file

@@ -75,9 +75,12 @@ def _definition():
     }
 
 
-@pytest.fixture(scope="session", params=["sandbox"])
+@pytest.fixture(scope="session", params=["sandbox", pytest.param("testbed", marks=pytest.mark.testbed)])
 def kubernetes_api(request):
     """The kubeconfig of a cluster on which namespaces and definitions may be made."""
+    if request.param == "testbed":
+        yield request.getfixturevalue("real_kubeconfig")
+        return
     with Sandbox() as sandbox:
         yield sandbox.kubeconfig
 

@@ -1,0 +1,170 @@
+"""The testbed's own programs, built from the Go modules below `go/` and kept: a cold build takes ten minutes and more.
+
+A program is built again when its version, its sources or the way it is built change, and only then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from testbed import layout
+from testbed.errors import RefusedError, TestbedError
+
+KUBERNETES: Final = "1.34.4"
+ETCD: Final = "3.6.4"
+COREDNS: Final = "1.13.1"
+
+_SOURCES: Final = Path(__file__).resolve().parent / "go"
+_GO_PLACES: Final = ("/usr/local/go/bin", "/usr/lib/go/bin")
+_OLDEST_GO: Final = "1.24"
+# The stamp in a binary of the state of a checkout would make every commit another build.
+_FLAGS: Final = ("-mod=readonly", "-trimpath", "-buildvcs=false")
+_SHOWN: Final = 30  # lines of output of a build that failed
+_REPORT_EVERY: Final = 60.0  # seconds
+_LONGEST: Final = 3600.0  # seconds for one program; the largest takes 20 minutes of 2 busy cores
+_REFUSED: Final = re.compile(
+    r"(?P<module>[^\s:@]+@v[^\s:]+): [^\n]*(?:\b(?:403|404|410)\b|not available|no longer available)"
+)
+
+
+@dataclass(frozen=True)
+class Binaries:
+    """Where the programs are. `kube` is all of Kubernetes: `kube kubelet FLAGS`, `kube kube-apiserver FLAGS`, ..."""
+
+    kube: Path
+    etcd: Path
+    coredns: Path
+    pause: Path
+
+
+@dataclass(frozen=True)
+class Program:
+    """One Go program: a directory of the same name below `go/`. `stamps` are string variables set when it is linked."""
+
+    name: str
+    version: str
+    takes: str
+    stamps: Mapping[str, str] = field(default_factory=dict)
+
+    def arguments(self) -> list[str]:
+        """What `go` is told to do, but for where the result goes."""
+        stamps = "".join(f" -X {variable}={value}" for variable, value in self.stamps.items())
+        return ["build", *_FLAGS, "-ldflags", "-s -w" + stamps]
+
+    def digest(self, sources: Path) -> str:
+        """Tell this build from any other. Raises TestbedError when its sources are missing."""
+        files = sorted(path for path in (sources / self.name).glob("**/*") if path.is_file())
+        if not files:
+            raise TestbedError(f"building {self.name}: no sources in {sources / self.name}; "
+                               "the testbed runs from a checkout of mesh-conformance")
+        found = hashlib.sha256(repr(self.arguments()).encode())
+        for path in files:
+            found.update(f"\0{path.relative_to(sources)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+        return found.hexdigest()
+
+
+def _kubernetes_stamps() -> dict[str, str]:
+    major, minor, _ = KUBERNETES.split(".")
+    values = {"gitVersion": f"v{KUBERNETES}", "gitMajor": major, "gitMinor": minor}
+    # One is what /version serves and the node reports, the other is what clients call themselves.
+    packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    return {f"{package}.{name}": value for package in packages for name, value in values.items()}
+
+
+PROGRAMS: Final = (
+    Program("kube", KUBERNETES, "10 to 20 minutes", _kubernetes_stamps()),
+    Program("etcd", ETCD, "about a minute"),
+    Program("coredns", COREDNS, "about two minutes"),
+    Program("pause", "0", "seconds"),
+)
+
+
+def binaries(progress: Callable[[str], None] = print, *, sources: Path = _SOURCES) -> Binaries:
+    """Build what is not built yet, telling `progress` about it, and return where the programs are.
+
+    Raises TestbedError when something cannot be built, and RefusedError when a registry refuses one of its modules.
+    """
+    return Binaries(**{program.name: _built(program, sources, progress) for program in PROGRAMS})
+
+
+def _built(program: Program, sources: Path, progress: Callable[[str], None]) -> Path:
+    place = layout.cache() / "bin" / f"{program.name}-{program.version}-{program.digest(sources)[:12]}"
+    if place.is_file():
+        return place
+    go = _go(program)
+    progress(f"building {program.name} {program.version}; the first time that takes {program.takes}")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    # Built beside its place and renamed: a build that is cut off, or runs twice at once, never leaves half a program.
+    with tempfile.TemporaryDirectory(prefix=f".{program.name}-", dir=place.parent) as directory:
+        unfinished = Path(directory) / program.name
+        command = [go, *program.arguments(), "-o", str(unfinished), "."]
+        _run(program, command, sources / program.name, progress)
+        if not unfinished.is_file():
+            raise TestbedError(f"building {program.name}: {go} succeeded and left no program at {unfinished}; "
+                               f"is it the Go tool? `{go} version` tells")
+        unfinished.chmod(0o755)
+        unfinished.replace(place)
+    progress(f"built {program.name} in {time.monotonic() - began:.0f} s")
+    return place
+
+
+def _go(program: Program) -> str:
+    if found := shutil.which("go") or shutil.which("go", path=os.pathsep.join(_GO_PLACES)):
+        return found
+    raise TestbedError(f"building {program.name}: there is no Go on PATH, nor in {', nor in '.join(_GO_PLACES)}; "
+                       f"install Go {_OLDEST_GO} or later (https://go.dev/dl) and try again")
+
+
+def _run(program: Program, command: list[str], directory: Path, progress: Callable[[str], None]) -> None:
+    began = time.monotonic()
+    # A process group of its own: compilers outlive a `go` that is killed.
+    process = subprocess.Popen(command, cwd=directory, env=_environment(), text=True, errors="replace",
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               start_new_session=True)
+    try:
+        while True:
+            try:
+                output, _ = process.communicate(timeout=_REPORT_EVERY)
+                break
+            except subprocess.TimeoutExpired:
+                spent = time.monotonic() - began
+                if spent > _LONGEST:
+                    raise TestbedError(f"building {program.name}: not done after {spent / 60:.0f} minutes, given up; "
+                                       "what was compiled is kept, so that another try goes on from here") from None
+                progress(f"still building {program.name}, {spent / 60:.0f} min")
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if process.returncode:
+        raise _failure(program, process.returncode, output)
+
+
+def _failure(program: Program, code: int, output: str) -> TestbedError:
+    shown = "\n".join(output.rstrip().splitlines()[-_SHOWN:]) or "(no output)"
+    if refused := _REFUSED.search(output):
+        return RefusedError(f"building {program.name} {program.version}: the registry refuses the module "
+                            f"{refused['module']}; point GOPROXY at one that serves it. go said:\n{shown}")
+    return TestbedError(f"building {program.name} {program.version}: go ended with {code}; "
+                        f"the last lines of its output:\n{shown}")
+
+
+def _environment() -> dict[str, str]:
+    """The caller's, which says where Go fetches and caches; without a home, below the testbed's own cache."""
+    environment = os.environ | {"CGO_ENABLED": "0", "GOWORK": "off"}
+    if not environment.get("HOME"):
+        environment.setdefault("GOCACHE", str(layout.cache() / "go-build"))
+        environment.setdefault("GOMODCACHE", str(layout.cache() / "go-mod"))
+    return environment
