@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from conformance import described, paths, smi
 from conformance.cluster import Object
-from conformance.mesh import Mesh
+from conformance.mesh import Marks, Mesh
 from conformance.smi import METRICS, RELEASED, Serving
 
 
@@ -54,7 +54,7 @@ class Dialect:
 
     def spoken_by(self, mesh: Mesh) -> Mesh:
         """Return a mesh as it is when it speaks this dialect: what it claims, and whether it exempts namespaces."""
-        access = mesh.access if self.exempt else replace(mesh.access, exempt_labels={}, exempt_annotations={})
+        access = mesh.access if self.exempt else replace(mesh.access, exempt=Marks())
         return replace(mesh, apis=self.apis(), access=access)
 
 

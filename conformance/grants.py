@@ -27,7 +27,7 @@ def has_policy(topology: Topology, apis: ServedApis) -> bool:
 
 def denied_everywhere(topology: Topology, apis: ServedApis) -> bool:
     """Tell whether the mesh denies by default in all namespaces, those of other suites as well."""
-    return has_policy(topology, apis) and not topology.mesh.access.exempts
+    return has_policy(topology, apis) and not topology.mesh.access.exempt
 
 
 def grant(topology: Topology, apis: ServedApis, *servers: str, clients: Sequence[str] = CLIENTS,

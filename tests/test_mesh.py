@@ -9,7 +9,7 @@ from conformance import mesh
 
 VALID = {
     "name": "demo", "title": "Demo", "homepage": "https://example.invalid", "status": "maintained",
-    "detect": [{"kind": "Deployment", "name": "control", "namespace": "demo-system"}],
+    "detect": [{"kind": "Deployment", "name": "control", "namespaces": ["demo-system"]}],
     "inject": {"namespace": {"labels": {"inject": "yes"}}, "pod_template": "patch.yaml"},
     "convergence": 10, "apis": {"split.smi-spec.io": ["v1alpha2"]},
 }

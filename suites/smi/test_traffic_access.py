@@ -154,7 +154,7 @@ def test_policy_is_enforced_at_the_server(guarded, target, rules, mesh, deploy, 
     client.is_allowed(guarded)
     stranger.is_denied(guarded)
     stranger.is_denied(guarded, port=8300, protocol="tcp")
-    if not mesh.access.ignorance:
+    if not mesh.access.ignorant:
         observe("not tried with a proxy that ignores policy: the mesh has no such setting")
         return
     deploy("ignorant", labels={"role": "client"}, ignorant=True)
