@@ -31,6 +31,7 @@ class AccessWorld(World):
         super().__init__()
         self.deny_by_default = True
         self.open: frozenset[str] = frozenset()
+        self.service_ranges: tuple[str, ...] = ()
         self.targets: list[Target] = []
         self.tcp_routes: dict[tuple[str, str], PortRoute] = {}
         self.udp_routes: dict[tuple[str, str], PortRoute] = {}
@@ -64,7 +65,8 @@ class AccessWorld(World):
 
     def snapshot(self):
         return replace(super().snapshot(), targets=tuple(self.targets), tcp_routes=dict(self.tcp_routes),
-                       udp_routes=dict(self.udp_routes), deny_by_default=self.deny_by_default, open=self.open)
+                       udp_routes=dict(self.udp_routes), deny_by_default=self.deny_by_default, open=self.open,
+                       service_ranges=self.service_ranges)
 
 
 def account(name: str) -> Account:

@@ -21,7 +21,7 @@ import h2.events
 ENVOY = os.path.join(os.path.dirname(envoy.__file__), "_bin", "envoy")  # noqa: PTH118, PTH120
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # one write per answer: two would meet Nagle and delayed ACKs
     disable_nagle_algorithm = True
@@ -41,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def application(name, address, port):
     """Serve HTTP that answers with its own name and with who it was told is calling."""
-    server = ThreadingHTTPServer((address, port), _Handler)
+    server = ThreadingHTTPServer((address, port), Handler)
     server.name = name
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
@@ -59,9 +59,9 @@ def proxy(directory: Path, admin: str):
     """Run Envoy on a directory that the control plane wrote, from ready to gone."""
     log = (directory / "envoy.log").open("wb")
     process = subprocess.Popen(
-        [ENVOY, "-c", str(directory / "bootstrap.json"), "--disable-hot-restart", "--concurrency", "1", "-l", "warn",
+        [ENVOY, "-c", "bootstrap.json", "--disable-hot-restart", "--concurrency", "1", "-l", "warn",
          "--drain-strategy", "immediate", "--file-flush-interval-msec", "50"],
-        stdout=log, stderr=log, start_new_session=True,
+        stdout=log, stderr=log, start_new_session=True, cwd=directory,
     )
     try:
         until = time.monotonic() + 10
@@ -145,5 +145,5 @@ def validate(directory):
     everything = directory / "everything.json"
     everything.write_text(json.dumps(config))
     done = subprocess.run([ENVOY, "--mode", "validate", "-c", everything], capture_output=True, text=True, timeout=20,
-                          check=False)
+                          check=False, cwd=directory)
     assert done.returncode == 0, done.stderr[-3000:]

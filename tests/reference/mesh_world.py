@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from fractions import Fraction
 
+from conformance.sandbox.reference.interception import CLUSTER
 from conformance.sandbox.reference.model import (
     Backend,
     Endpoint,
@@ -21,6 +24,8 @@ NAMESPACE = "demo"
 ADDRESSES = {"client": "10.251.0.10", "second": "10.251.0.20", "v1": "10.251.0.11", "v2": "10.251.0.12",
              "v3": "10.251.0.13"}
 HTTP = ServicePort("http", 8080)
+ON_A_CLUSTER = replace(CLUSTER, proxy_user=os.getgid())
+"""The network of a cluster, for a test that is not root and can give files to its own group only."""
 
 
 def pod(name: str, *, meshed: bool = True) -> Pod:

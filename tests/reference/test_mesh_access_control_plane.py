@@ -64,7 +64,7 @@ def start(tmp_path):
         thread = threading.Thread(target=plane.run, args=(stop,), daemon=True)
         thread.start()
         running.append((plane, thread))
-        return lambda: _read(tmp_path / "demo" / "uid-v1" / "lds.json")
+        return lambda: _read(tmp_path / "proxies" / "demo" / "uid-v1" / "lds.json")
 
     yield start
     stop.set()

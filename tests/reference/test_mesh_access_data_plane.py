@@ -11,12 +11,12 @@ import time
 import pytest
 from access_world import AccessWorld, match
 from mesh_traffic import Intercepted, application, ask, http2_status, proxy, validate
-from mesh_world import pod
+from mesh_world import ON_A_CLUSTER, pod
 
 from conformance.sandbox.reference.files import ProxyFiles
 from conformance.sandbox.reference.headers import troubles
 from conformance.sandbox.reference.identity import Authority
-from conformance.sandbox.reference.interception import CLUSTER, SANDBOX
+from conformance.sandbox.reference.interception import SANDBOX, UDP_SHIFT
 from conformance.sandbox.reference.model import Probe
 from conformance.sandbox.reference.translate import Translation
 
@@ -39,7 +39,7 @@ class Mesh:
             self.files.write(translation.plan(pod(name)))
 
     def directory(self, name):
-        return self.state / "demo" / f"uid-{name}"
+        return self.state / "proxies" / "demo" / f"uid-{name}"
 
 
 @pytest.fixture(scope="module")
@@ -285,7 +285,7 @@ def test_a_server_that_speaks_first_is_not_reached_by_others(guarded):
         assert len(greeted) == before
 
 
-@pytest.mark.parametrize("interception", [SANDBOX, CLUSTER], ids=["sandbox", "cluster"])
+@pytest.mark.parametrize("interception", [SANDBOX, ON_A_CLUSTER], ids=["sandbox", "cluster"])
 def test_envoy_validates_every_generated_resource(tmp_path, interception):
     made = world(EVERYTHING, "TCPRoute/tcp", "UDPRoute/udp", sources=("client", "second"))
     made.port_route("TCPRoute", "tcp", 8080, 7070)
@@ -298,6 +298,6 @@ def test_envoy_validates_every_generated_resource(tmp_path, interception):
     made.change("v1", probes=(Probe(8080, "/a b+é\n"),), udp_ports=(53,))
     files = ProxyFiles(tmp_path, interception, Authority.create())
     files.write(Translation(made.snapshot()).plan(made.pods["10.251.0.11"]))
-    listeners = (tmp_path / "demo" / "uid-v1" / "lds.json").read_text()
-    assert ("udp_proxy" in listeners) == (interception is SANDBOX)
-    validate(tmp_path / "demo" / "uid-v1")
+    listeners = (tmp_path / "proxies" / "demo" / "uid-v1" / "lds.json").read_text()
+    assert f'"port_value":{53 if interception is SANDBOX else 53 + UDP_SHIFT}' in listeners
+    validate(tmp_path / "proxies" / "demo" / "uid-v1")

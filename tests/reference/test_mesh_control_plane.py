@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import threading
 import time
@@ -54,7 +55,7 @@ def start(tmp_path):
         thread = threading.Thread(target=run, args=(plane,), daemon=True)
         thread.start()
         running.append((plane, thread))
-        return Files(tmp_path / "demo")
+        return Files(tmp_path / "proxies" / "demo")
 
     yield start
     stop.set()
@@ -90,7 +91,7 @@ def test_proxies_get_files_and_the_bootstrap_last(cluster, start):
         directory = files.directory / f"uid-{name}"
         eventually((directory / "bootstrap.json").exists, f"the bootstrap of {name}")
         assert {file.name for file in directory.iterdir()} == {
-            "bootstrap.json", "cds.json", "lds.json", "certificate.pem", "key.pem", "trust.pem"}
+            "bootstrap.json", "cds.json", "lds.json", "certificate.pem", "key.pem", "trust.pem", "log"}
         assert stat.S_IMODE((directory / "key.pem").stat().st_mode) == 0o600
         assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert files.shares() == {"root"}
@@ -173,11 +174,35 @@ def test_restarted_control_plane_keeps_certificates_and_removes_leftovers(cluste
     files = start(cluster)
     eventually((files.directory / "uid-v2" / "bootstrap.json").exists, "the proxies")
     eventually((files.directory / "uid-v1" / "bootstrap.json").exists, "the proxies")
-    before = {file: file.read_bytes() for file in (files.directory / "uid-v1").iterdir()}
+    before = {file: file.read_bytes() for file in (files.directory / "uid-v1").glob("*.*")}
     (files.directory / "uid-stale").mkdir()
+    (files.directory / "uid-stale" / "key.pem").write_text("")
     start(cluster)
     eventually(lambda: not (files.directory / "uid-stale").exists(), "the left-over to go")
-    assert {file: file.read_bytes() for file in (files.directory / "uid-v1").iterdir()} == before
+    assert {file: file.read_bytes() for file in (files.directory / "uid-v1").glob("*.*")} == before
+
+
+def test_directory_that_the_node_made_for_a_pod_without_an_address_waits_for_it(cluster, start):
+    """A kubelet makes the directory that it mounts; were it removed and made anew, the proxy would read the old one."""
+    files = start(cluster)
+    eventually((files.directory / "uid-v1" / "bootstrap.json").exists, "the proxies")
+    for name, age in (("uid-soon", 0), ("uid-never", 100)):
+        (files.directory / name).mkdir()
+        os.utime(files.directory / name, (time.time() - age, time.time() - age))
+    inode = (files.directory / "uid-soon").stat().st_ino
+    cluster.delete("pods", pod("v2", "10.251.0.12"))
+    eventually(lambda: not (files.directory / "uid-never").exists(), "the unused directory to go")
+    cluster.put("pods", pod("soon", "10.251.0.31"))
+    eventually(lambda: files.listeners("soon"), "the proxy of the new pod")
+    assert (files.directory / "uid-soon").stat().st_ino == inode
+
+
+def test_unknown_service_addresses_are_closed_where_the_cluster_tells_their_range(cluster, start):
+    files = start(cluster)
+    eventually(files.listeners, "the proxy of the client")
+    assert "10.251.128.0" not in files.listeners()["outbound"]
+    cluster.put("servicecidrs", {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": ["10.251.128.0/24"]}})
+    eventually(lambda: '"10.251.128.0", "prefix_len": 24' in files.listeners()["outbound"], "the range")
 
 
 def test_address_in_use_again_belongs_to_the_pod_that_stays(cluster, start):
@@ -240,10 +265,11 @@ def test_problem_that_passes_at_once_is_not_reported(cluster, start):
 
 def test_state_directory_that_cannot_be_written_is_tried_again(cluster, start, monkeypatch, tmp_path):
     monkeypatch.setattr("conformance.sandbox.reference.control_plane._RETRY", 0.05)
-    (tmp_path / "demo").write_text("a file in the way")
+    (tmp_path / "proxies").mkdir()
+    (tmp_path / "proxies" / "demo").write_text("a file in the way")
     files = start(cluster)
     time.sleep(0.15)
-    (tmp_path / "demo").unlink()
+    (tmp_path / "proxies" / "demo").unlink()
     eventually(lambda: files.shares() == {"root"}, "the proxies' files")
 
 

@@ -11,13 +11,13 @@ from dataclasses import replace
 
 import pytest
 from mesh_traffic import Intercepted, application, ask, get, proxy, validate
-from mesh_world import World, pod
+from mesh_world import ON_A_CLUSTER, World, pod
 
 from conformance.sandbox.mutants import MUTANTS
 from conformance.sandbox.reference.files import ProxyFiles
 from conformance.sandbox.reference.headers import trouble
 from conformance.sandbox.reference.identity import Authority
-from conformance.sandbox.reference.interception import CLUSTER, SANDBOX
+from conformance.sandbox.reference.interception import SANDBOX
 from conformance.sandbox.reference.model import HeaderMatch, ServicePort
 from conformance.sandbox.reference.translate import Translation
 
@@ -46,7 +46,7 @@ class Mesh:
             self.files.write(translation.plan(pod(name)))
 
     def directory(self, name):
-        return self.state / "demo" / f"uid-{name}"
+        return self.state / "proxies" / "demo" / f"uid-{name}"
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +246,7 @@ def test_envoy_rejected_nothing(sidecars, connect):
         assert len(rejected) == 2
 
 
-@pytest.mark.parametrize("interception", [SANDBOX, CLUSTER], ids=["sandbox", "cluster"])
+@pytest.mark.parametrize("interception", [SANDBOX, ON_A_CLUSTER], ids=["sandbox", "cluster"])
 def test_envoy_validates_every_generated_resource(tmp_path, interception):
     made = world()
     made.service("headless", "v1", cluster_ip="")
@@ -255,7 +255,7 @@ def test_envoy_validates_every_generated_resource(tmp_path, interception):
     made.split("stable", {"nowhere": 1})
     files = ProxyFiles(tmp_path, interception, Authority.create())
     files.write(Translation(made.snapshot()).plan(pod("v1")))
-    validate(tmp_path / "demo" / "uid-v1")
+    validate(tmp_path / "proxies" / "demo" / "uid-v1")
 
 
 def test_envoy_takes_every_header_expression_that_passed(tmp_path):
@@ -274,7 +274,7 @@ def test_envoy_takes_every_header_expression_that_passed(tmp_path):
     made.group("odd", *({"x": regex} for regex in passed))
     made.split("root", {"canary": 1}, groups=("odd",))
     ProxyFiles(tmp_path, SANDBOX, Authority.create()).write(Translation(made.snapshot()).plan(pod("client")))
-    validate(tmp_path / "demo" / "uid-client")
+    validate(tmp_path / "proxies" / "demo" / "uid-client")
 
 
 def _name(answer):

@@ -66,3 +66,13 @@ def test_where_things_are_on_each_network():
     assert SANDBOX.application("10.7.0.5") == SANDBOX.outbound("10.7.0.5") == "127.7.64.5"
     assert SANDBOX.admin("10.7.0.5") == "127.7.0.5"
     assert (CLUSTER.application("10.7.0.5"), CLUSTER.outbound("10.7.0.5")) == ("10.7.0.5", "0.0.0.0")
+
+
+@pytest.mark.parametrize(("port", "moved"), [(1, 16385), (53, 16437), (16383, 32767), (49151, 65535), (49152, 1),
+                                             (65535, 16384)])
+def test_datagrams_are_taken_at_another_port_on_a_cluster(port, moved):
+    assert (SANDBOX.datagrams(port), CLUSTER.datagrams(port)) == (port, moved)
+
+
+def test_no_two_ports_of_datagrams_are_moved_to_one():
+    assert len({CLUSTER.datagrams(port) for port in range(1, 65536)}) == 65535

@@ -15,7 +15,7 @@ from mesh_cluster import FakeCluster
 from conformance.cluster import ClusterError, NotFound
 from conformance.sandbox.mutants.metrics import MUTANTS
 from conformance.sandbox.reference import metrics_server
-from conformance.sandbox.reference.access_log import FILE, PLACE, Exchange, logged, parse
+from conformance.sandbox.reference.access_log import DIRECTORY, FILE, Exchange, logged, parse
 from conformance.sandbox.reference.interception import SANDBOX
 from conformance.sandbox.reference.metrics import Metrics, percentile
 from conformance.sandbox.reference.metrics_inventory import KINDS, Inventory
@@ -60,7 +60,7 @@ def test_damaged_line_is_ignored(text):
 def test_configured_line_has_the_fields_that_are_read():
     configured = logged("client", "demo/root")["access_log"][0]["typed_config"]
     fields = json.loads(configured["log_format"]["text_format_source"]["inline_string"].replace("%RESPONSE_CODE%", "0"))
-    assert configured["path"] == PLACE
+    assert configured["path"] == f"./{DIRECTORY}/{FILE}"
     assert fields[1:3] == ["client", "demo/root"]
     assert len(fields) == 7
 
@@ -374,8 +374,8 @@ def test_certificate_is_registered_as_soon_as_there_is_an_api_service(cluster, t
 def test_api_server_is_asked_for_pods_only_when_a_log_is_large(cluster, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr("conformance.sandbox.reference.metrics_traffic._reopen", asked.append)
-    (tmp_path / "demo" / "uid-web-a").mkdir(parents=True)
-    write(tmp_path / "demo" / "uid-web-a", line())
+    (tmp_path / "proxies" / "demo" / "uid-web-a" / "log").mkdir(parents=True)
+    write(tmp_path / "proxies" / "demo" / "uid-web-a" / "log", line())
     server = MetricsServer(cluster, tmp_path, SANDBOX, Metrics)
     server._tidy_once()
     assert not cluster.lists["pods"]

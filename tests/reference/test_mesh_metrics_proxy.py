@@ -57,7 +57,7 @@ def seen(traffic, since, requests=0):
 
 
 def test_both_sides_write_down_each_request(sidecars):
-    traffic = Traffic(lambda _, uid: sidecars[uid.removeprefix("uid-")])
+    traffic = Traffic(lambda _, uid: sidecars[uid.removeprefix("uid-")] / "log")
     since = time.time()
     for _ in range(20):
         get(_connection())
@@ -68,7 +68,7 @@ def test_both_sides_write_down_each_request(sidecars):
 
 def test_log_is_put_aside_under_load_without_losing_a_request(sidecars, monkeypatch):
     monkeypatch.setattr(metrics_traffic, "LARGEST", 2000)
-    traffic = Traffic(lambda _, uid: sidecars[uid.removeprefix("uid-")])
+    traffic = Traffic(lambda _, uid: sidecars[uid.removeprefix("uid-")] / "log")
     pods = {("demo", f"uid-{name}"): address for name, address in PODS.items()}
     since = time.time()
     for number in range(200):
@@ -78,4 +78,4 @@ def test_log_is_put_aside_under_load_without_losing_a_request(sidecars, monkeypa
     found = seen(traffic, since, 200)
     assert sum(found["client"].values()) == 200
     assert sum(found["v1"].values()) == 200
-    assert all((directory / f"{FILE}.1").exists() for directory in sidecars.values())
+    assert all((directory / "log" / f"{FILE}.1").exists() for directory in sidecars.values())

@@ -136,13 +136,26 @@ def test_service():
             {"name": "http", "port": 80}, {"name": "tcp-echo", "port": 7},
             {"name": "dns", "port": 53, "protocol": "UDP"},
             {"name": "raw", "port": 9, "appProtocol": "TCP"}, {"name": "tcp", "port": 10, "appProtocol": "http"},
-            {"port": 11},
+            {"port": 11}, {"name": "https", "port": 443}, {"name": "dns-tcp", "port": 53},
+            {"name": "tcpdump", "port": 12},
         ]}})
     assert read.ports == (
         ServicePort("http", 80), ServicePort("tcp-echo", 7, http=False), ServicePort("raw", 9, http=False),
-        ServicePort("tcp", 10), ServicePort("", 11),
+        ServicePort("tcp", 10), ServicePort("", 11), ServicePort("https", 443, http=False),
+        ServicePort("dns-tcp", 53, http=False), ServicePort("tcpdump", 12),
     )
     assert read.cluster_ip == "10.7.128.3"
+
+
+def test_service_ranges_are_those_of_ipv4():
+    read = parse.service_range({"metadata": {"name": "kubernetes"}, "spec": {"cidrs": ["10.96.0.0/12", "fd00::/108"]}})
+    assert read == ("10.96.0.0/12",)
+
+
+@pytest.mark.parametrize("spec", [None, {"cidrs": 3}, {"cidrs": [3]}, {"cidrs": ["10.96.0.1/12"]}, {"cidrs": ["x"]}])
+def test_malformed_service_range(spec):
+    with pytest.raises(Malformed, match=r"^spec"):
+        parse.service_range({"metadata": {"name": "kubernetes"}, "spec": spec})
 
 
 def test_headless_and_external_services_have_no_cluster_ip():

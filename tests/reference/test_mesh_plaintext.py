@@ -12,13 +12,13 @@ import pytest
 from access_world import AccessWorld, match
 from mesh_cluster import pod as pod_object
 from mesh_traffic import Intercepted, application, ask, proxy, validate
-from mesh_world import World, pod, rules
+from mesh_world import ON_A_CLUSTER, World, pod, rules
 
 from conformance import mesh
 from conformance.sandbox.reference import parse
 from conformance.sandbox.reference.files import ProxyFiles
 from conformance.sandbox.reference.identity import Authority
-from conformance.sandbox.reference.interception import CLUSTER, SANDBOX
+from conformance.sandbox.reference.interception import SANDBOX
 from conformance.sandbox.reference.translate import Translation
 
 PROXIES = {"client": "127.251.0.10", "v1": "127.251.0.11"}
@@ -48,7 +48,7 @@ class Mesh:
             self.files.write(translation.plan(made.pods[pod(name).address]))
 
     def directory(self, name):
-        return self.state / "demo" / f"uid-{name}"
+        return self.state / "proxies" / "demo" / f"uid-{name}"
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +188,7 @@ def test_a_split_goes_to_the_same_backends_in_plaintext():
     assert identities[pod("v2").address] == ""
 
 
-@pytest.mark.parametrize("interception", [SANDBOX, CLUSTER], ids=["sandbox", "cluster"])
+@pytest.mark.parametrize("interception", [SANDBOX, ON_A_CLUSTER], ids=["sandbox", "cluster"])
 def test_envoy_validates_a_mixture(tmp_path, interception):
     """A Service over pods with and without encryption, which needs the longer form of a cluster."""
     made = AccessWorld()
@@ -196,8 +196,8 @@ def test_envoy_validates_a_mixture(tmp_path, interception):
     made.service("both", "v1", "v2")
     files = ProxyFiles(tmp_path, interception, Authority.create())
     files.write(Translation(made.snapshot()).plan(pod("client")))
-    assert '"transport_socket_matches"' in (tmp_path / "demo" / "uid-client" / "cds.json").read_text()
-    validate(tmp_path / "demo" / "uid-client")
+    assert '"transport_socket_matches"' in (tmp_path / "proxies" / "demo" / "uid-client" / "cds.json").read_text()
+    validate(tmp_path / "proxies" / "demo" / "uid-client")
 
 
 def test_the_adapter_says_how_a_pod_asks_for_plaintext():

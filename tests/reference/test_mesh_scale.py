@@ -182,7 +182,7 @@ def files(tmp_path):
 
 
 def _directory(tmp_path: Path, name: str) -> Path:
-    return tmp_path / "demo" / f"uid-{name}"
+    return tmp_path / "proxies" / "demo" / f"uid-{name}"
 
 
 def _answer(cluster_ip: str, path: str = "/") -> str:
@@ -281,7 +281,7 @@ def test_a_burst_of_services_is_few_rounds_of_the_control_plane():
 
         def told() -> str:
             found = "".join(file.read_text() for file in sandbox.directory.glob(
-                "host/var/run/reference-mesh/demo/*/lds.json"))
+                "host/var/run/reference-mesh/proxies/demo/*/lds.json"))
             if '"outbound|demo/s299:8080"' not in found:
                 raise NotYet("the last one is missing")
             return found

@@ -31,6 +31,11 @@ def expand(text: str, values: Mapping[str, str]) -> str:
     return _REFERENCE.sub(replacement, text)
 
 
+def references(text: str) -> list[str]:
+    """The names that a text refers to as `$(NAME)`."""
+    return [found[1] for found in _REFERENCE.finditer(text) if found[1]]
+
+
 def mounted(mounts: Mapping[str, Path]) -> Callable[[str], str]:
     """A function that puts the directory of a volume in place of its mount path, wherever a text names a path.
 

@@ -48,11 +48,13 @@ def _ports(text: str) -> tuple[int, ...]:
 def parse(arguments: Sequence[str]) -> Interception:
     """The interception that the arguments of `intercept` ask for. Raises InterceptionError.
 
-    `--inbound-port` is taken for the sake of a real node; here the sidecar listens on the pod's ports themselves.
+    `--inbound-port` and `--udp-shift` are taken for the sake of a real node; here the sidecar listens on the pod's
+    ports themselves.
     """
     parser = _Parser(prog=PROGRAM, add_help=False, exit_on_error=True)
     parser.add_argument("--outbound-port", type=_port, required=True)
     parser.add_argument("--inbound-port", type=_port)
+    parser.add_argument("--udp-shift", type=_port)
     parser.add_argument("--proxy-uid", type=int, default=1337)
     parser.add_argument("--exclude-inbound-ports", type=_ports, default=())
     options = parser.parse_args(list(arguments))

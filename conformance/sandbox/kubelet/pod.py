@@ -214,13 +214,12 @@ class PodWorker:
     def program(self, spec: JSON, attempt: int) -> Program:
         """What a container executes. Raises ConfigurationError."""
         node = self._node
-        mounts = self._volumes.mounts(spec)
-        place = mounted(mounts)
         own = {
             "PATH": node.programs.path,
             "HOME": str(self._directory / "home"),
             "TMPDIR": str(self._directory / "home" / "tmp"),
             "LANG": "C.UTF-8",
+            "NODE_NETWORK": "sandbox",
             "HOSTNAME": self.name,
             "KUBERNETES_SERVICE_HOST": node.credentials.host,
             "KUBERNETES_SERVICE_PORT": str(node.credentials.port),
@@ -228,6 +227,8 @@ class PodWorker:
         }
         pod = {**self.pod, "status": self._addresses()}
         variables = Values(node.store, pod).environment(spec, own)
+        mounts = self._volumes.mounts(spec, variables)
+        place = mounted(mounts)
         given = [*(spec.get("command") or []), *(spec.get("args") or [])]
         if not spec.get("command"):
             given = []  # an image's entry point would come first, and there is none

@@ -6,21 +6,23 @@ import os
 import posixpath
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from conformance.sandbox.apiserver.errors import ApiError
 from conformance.sandbox.apiserver.objects import JSON, namespace_of
 from conformance.sandbox.apiserver.resources import CONFIG_MAPS, SECRETS
-from conformance.sandbox.kubelet.environment import field_value
+from conformance.sandbox.kubelet.environment import expand, field_value, references
 from conformance.sandbox.kubelet.values import ConfigurationError, decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from conformance.sandbox.apiserver.store import Store
 
 SERVICE_ACCOUNT_PATH: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 _SERVICE_ACCOUNT_VOLUME: Final = "kube-api-access"
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,11 @@ class Volumes:
                 except ConfigurationError:
                     continue
 
-    def mounts(self, container: JSON) -> dict[str, Path]:
-        """Mount path → directory, for one container. Raises ConfigurationError for a volume that is not there."""
+    def mounts(self, container: JSON, variables: Mapping[str, str] = _NOTHING) -> dict[str, Path]:
+        """Mount path → directory, for one container, whose variables a `subPathExpr` may name.
+
+        Raises ConfigurationError for a volume that is not there, or a variable.
+        """
         found: dict[str, Path] = {}
         if self._pod["spec"].get("automountServiceAccountToken", True):
             found[SERVICE_ACCOUNT_PATH] = self._places[_SERVICE_ACCOUNT_VOLUME]
@@ -80,7 +85,9 @@ class Volumes:
             if place is None:
                 raise ConfigurationError(f"volumeMount {mount['name']!r} names no volume of the pod")
             path = mount["mountPath"].rstrip("/") or "/"
-            found[path] = place / _below(mount["subPath"]) if mount.get("subPath") else place
+            found[path] = place / _below(_sub_path(mount, variables))
+            if not found[path].exists():
+                found[path].mkdir(parents=True)
         return found
 
     def _make(self, volume: JSON) -> Path:
@@ -155,6 +162,16 @@ class Volumes:
 _NAMESPACE: Final[JSON] = {
     "downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}]}
 }
+
+
+def _sub_path(mount: JSON, variables: Mapping[str, str]) -> str:
+    """The part of a volume that is mounted; empty for all of it."""
+    expression = mount.get("subPathExpr") or ""
+    missing = [name for name in references(expression) if name not in variables]
+    if missing:
+        raise ConfigurationError(f"subPathExpr {expression!r} names {', '.join(missing)}, which the container's "
+                                 "environment does not have")
+    return expand(expression, variables) if expression else mount.get("subPath") or ""
 
 
 def _below(path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -50,13 +51,17 @@ def _parse() -> argparse.Namespace:
                         help="where the pod's service account is mounted")
     parser.add_argument("--state", type=Path, required=True, metavar="DIRECTORY",
                         help="what proxies read; the same directory in their pods")
-    parser.add_argument("--network", choices=sorted(NETWORKS), default="sandbox",
-                        help="how traffic gets into the sidecars")
+    # The sandbox's node says in the environment what it is; manifests are the same everywhere.
+    parser.add_argument("--network", choices=sorted(NETWORKS), default=os.environ.get("NODE_NETWORK", "cluster"),
+                        help="how traffic gets into the sidecars (default: $NODE_NETWORK, or cluster)")
     parser.add_argument("--access", choices=["deny", "allow"], default="deny",
                         help="whether traffic that no TrafficTarget allows is denied; 'allow' enforces nothing")
     parser.add_argument("--mutant", choices=sorted({*MUTANTS, *OBSERVED}), metavar="NAME",
                         help="break one requirement on purpose")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.network not in NETWORKS:
+        parser.error(f"the environment's NODE_NETWORK is {arguments.network!r}, which is none of {', '.join(NETWORKS)}")
+    return arguments
 
 
 if __name__ == "__main__":

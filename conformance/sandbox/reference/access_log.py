@@ -16,8 +16,8 @@ Resource = dict[str, Any]
 Side = Literal["client", "server"]
 
 FILE: Final = "access.log"
-PLACE: Final = "@access-log@"
-"""Stands for the file's path in rendered listeners, which are the same text for all proxies."""
+DIRECTORY: Final = "log"
+"""Where the file is, in the directory of the proxy: the only place that the proxy itself may write to."""
 FIRST_FAILURE: Final = 500
 """A request failed when its status is this or above, or when it was not answered (0)."""
 
@@ -48,7 +48,8 @@ def logged(side: Side, service: str = "") -> Resource:
     line = (f'["%START_TIME(%s.%3f)%","{side}","{service}","%UPSTREAM_CLUSTER%","{_PEERS[side]}",%RESPONSE_CODE%,'
             '"%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%"]\n')
     return {"access_log": [{"name": "file", "typed_config": {
-        "@type": _FILE_LOG, "path": PLACE, "log_format": {"text_format_source": {"inline_string": line}},
+        "@type": _FILE_LOG, "path": f"./{DIRECTORY}/{FILE}",
+        "log_format": {"text_format_source": {"inline_string": line}},
     }}]}
 
 

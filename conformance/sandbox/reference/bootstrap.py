@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
 
 from conformance.sandbox.reference import clusters, tls
@@ -22,8 +21,8 @@ MAX_CONNECTIONS: Final = 50_000
 _MONITORS: Final = "type.googleapis.com/envoy.extensions.resource_monitors"
 
 
-def bootstrap(interception: Interception, pod: Pod, directory: Path) -> Resource:
-    """Return the bootstrap of a pod's Envoy, whose other files are in `directory` as the proxy sees it.
+def bootstrap(interception: Interception, pod: Pod) -> Resource:
+    """Return the bootstrap of a pod's Envoy, which is started in the directory that its other files are in.
 
     Two files are watched, no more: each costs Envoy an inotify instance, of which a user usually has 128.
     Certificates are therefore read at the start only, and outlive the pod.
@@ -38,7 +37,7 @@ def bootstrap(interception: Interception, pod: Pod, directory: Path) -> Resource
             "address": interception.wire(pod.address), "port_value": 0,
         }}} if interception.loopback else {},
         "dynamic_resources": {
-            "lds_config": _watched(directory / LISTENERS), "cds_config": _watched(directory / CLUSTERS),
+            "lds_config": _watched(LISTENERS), "cds_config": _watched(CLUSTERS),
         },
         # Most of a thousand Services are never called: their counters wait until they are.
         "deferred_stat_options": {"enable_deferred_creation_stats": True},
@@ -55,19 +54,23 @@ def bootstrap(interception: Interception, pod: Pod, directory: Path) -> Resource
             },
         }]},
         "static_resources": {
-            "clusters": [clusters.passthrough()],
+            "clusters": clusters.passthrough(interception),
             "secrets": [
                 {"name": tls.IDENTITY, "tls_certificate": {
-                    "certificate_chain": {"filename": str(directory / CERTIFICATE)},
-                    "private_key": {"filename": str(directory / KEY)},
+                    "certificate_chain": {"filename": _beside(CERTIFICATE)},
+                    "private_key": {"filename": _beside(KEY)},
                 }},
                 {"name": tls.TRUST, "validation_context": {
-                    "trusted_ca": {"filename": str(directory / TRUST)},
+                    "trusted_ca": {"filename": _beside(TRUST)},
                 }},
             ],
         },
     }
 
 
-def _watched(file: Path) -> Resource:
-    return {"resource_api_version": "V3", "path_config_source": {"path": str(file)}}
+def _watched(file: str) -> Resource:
+    return {"resource_api_version": "V3", "path_config_source": {"path": _beside(file)}}
+
+
+def _beside(file: str) -> str:
+    return f"./{file}"  # Envoy watches no file without a directory

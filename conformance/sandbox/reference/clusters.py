@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from conformance.sandbox.reference import tls
-from conformance.sandbox.reference.interception import Interception
-from conformance.sandbox.reference.listeners import PASSTHROUGH, inbound_cluster
+from conformance.sandbox.reference.interception import FROM_PROXY, Interception
+from conformance.sandbox.reference.listeners import INBOUND_PASSTHROUGH, PASSTHROUGH, inbound_cluster
 from conformance.sandbox.reference.plan import Destination, InboundPort, Peer
 
 Resource = dict[str, Any]
@@ -22,6 +22,10 @@ _AS_THE_CLIENT: Final[Resource] = {
 _PLAINTEXT: Final[Resource] = {
     "name": "envoy.transport_sockets.raw_buffer",
     "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"},
+}
+# Connections of the proxy to its own pod are redirected to it as those of any client, but for these.
+_INSIDE_THE_POD: Final[Resource] = {
+    "upstream_bind_config": {"source_address": {"address": FROM_PROXY, "port_value": 0}},
 }
 CONNECT_TIMEOUT: Final = "5s"
 MOST: Final = 50_000
@@ -53,12 +57,18 @@ def destination(interception: Interception, target: Destination) -> Resource:
 
 def application(interception: Interception, pod_address: str, port: InboundPort) -> Resource:
     """Return the cluster of the pod's own container."""
-    return _static(inbound_cluster(port), [_address(interception.application(pod_address), port.port)])
+    cluster = _static(inbound_cluster(port), [_address(interception.application(pod_address), port.port)])
+    return cluster if interception.loopback else cluster | _INSIDE_THE_POD
 
 
-def passthrough() -> Resource:
-    """Return the cluster that connects to wherever the client wanted to go."""
-    return {"name": PASSTHROUGH, "type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED",
+def passthrough(interception: Interception) -> list[Resource]:
+    """Return the clusters that connect to wherever the client wanted to go: outside the pod, or inside it."""
+    outside = _passthrough(PASSTHROUGH)
+    return [outside] if interception.owns_ports else [outside, _passthrough(INBOUND_PASSTHROUGH) | _INSIDE_THE_POD]
+
+
+def _passthrough(name: str) -> Resource:
+    return {"name": name, "type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED",
             "connect_timeout": CONNECT_TIMEOUT, "circuit_breakers": _LIMITS}
 
 

@@ -54,6 +54,8 @@ class ControlPlane:
         self._pods = Mirror(cluster, "pods", lambda: "v1", parse.pod, changed)
         self._slices = Mirror(cluster, "endpointslices", lambda: "discovery.k8s.io/v1", parse.slice_endpoints, changed)
         self._open = Mirror(cluster, "namespaces", lambda: "v1", parse_access.open_namespace, changed)
+        # Kubernetes serves it since 1.33.
+        self._ranges = Mirror(cluster, "servicecidrs", lambda: "networking.k8s.io/v1", parse.service_range, changed)
 
         def smi_mirror(group: str, kind: str, plural: str, parser: Callable[[Json], T]) -> Mirror[T]:
             return Mirror(cluster, plural, _served(cluster, group, kind), parser, changed)
@@ -66,7 +68,7 @@ class ControlPlane:
         self._users: tuple[Mirror[Any], ...] = (
             self._splits, self._groups, self._tcp_routes, self._udp_routes, self._targets)
         self._mirrors: tuple[Mirror[Any], ...] = (
-            self._services, self._pods, self._slices, self._open, *self._users)
+            self._services, self._pods, self._slices, self._open, self._ranges, *self._users)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set and `wake` is called."""
@@ -108,6 +110,7 @@ class ControlPlane:
             # Without the API nobody could allow anything.
             deny_by_default=self._deny_by_default and self._targets.served,
             open=frozenset(self._open.values()),
+            service_ranges=tuple(sorted({network for found in self._ranges.values() for network in found})),
             malformed=tuple(problem for mirror in self._users for problem in mirror.malformed()),
         )
 

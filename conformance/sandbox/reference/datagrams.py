@@ -1,7 +1,8 @@
-"""UDP: the pod's Envoy owns its UDP ports as well, and passes on the datagrams of the addresses that are let in.
+"""UDP: the pod's Envoy takes what is sent to its UDP ports, and passes on the datagrams of the addresses let in.
 
-Only where the sidecar binds the pod's ports: redirected datagrams would need transparent sockets. Envoy 1.40 warns at
-its start that the matcher of its UDP proxy is work in progress; it has no other way to tell sources apart.
+Envoy has no transparent sockets for redirected datagrams, so on a cluster the kernel moves those of a port to another
+one, where Envoy listens; it moves the port of answers back. Envoy 1.40 warns at its start that the matcher of its UDP
+proxy is work in progress; it has no other way to tell sources apart.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ _SOURCE: Final[Resource] = {
 def listener(interception: Interception, pod_address: str, port: DatagramPort) -> Resource:
     """Return the listener for one UDP port of the pod."""
     return {
-        "@type": _LISTENER, "name": _name(port), "address": _address(interception.wire(pod_address), port.port),
+        "@type": _LISTENER, "name": _name(port),
+        "address": _address(interception.wire(pod_address), interception.datagrams(port.port)),
         "udp_listener_config": {},
         "listener_filters": [{
             "name": "envoy.filters.udp_listener.udp_proxy",

@@ -2,7 +2,8 @@
 differs from a cluster.
 
 On a cluster iptables redirects a pod's connections to the sidecar, which learns the original destination from the
-kernel. In the sandbox a shim in the pod connects to the sidecar itself and says the destination in a PROXY header,
+kernel, and moves the datagrams that arrive to other ports of the pod (`intercept`, the init container's program, has
+the rules). In the sandbox a shim in the pod connects to the sidecar itself and says the destination in a PROXY header,
 and `10.n.a.b` is `127.n.a.b` on the wire. Envoy treats both alike: `use_original_dst` hands the connection to the
 listener of the destination.
 """
@@ -20,6 +21,12 @@ Json = Mapping[str, Any]
 OUTBOUND_PORT: Final = 15001
 INBOUND_PORT: Final = 15006
 ADMIN_PORT: Final = 15000
+UDP_SHIFT: Final = 16384
+"""How far the ports of datagrams are moved on a cluster: ports below it stay outside the kernel's ephemeral range."""
+FROM_PROXY: Final = "127.0.0.6"
+"""Where a sidecar's connections to its own pod's containers come from on a cluster, lest they are redirected again."""
+PROXY_USER: Final = 1337
+"""User and group of the sidecars on a cluster."""
 
 _FILTERS: Final = "type.googleapis.com/envoy.extensions.filters.listener"
 PROXY_PROTOCOL: Final[Json] = {
@@ -32,6 +39,7 @@ ORIGINAL_DST: Final[Json] = {
 }
 _KNOWN: Final = 8192  # addresses: that of every Service is looked at for every proxy
 _INSIDE: Final = 64  # added to the third octet of a pod's address
+_PORTS: Final = 65535
 
 
 @dataclass(frozen=True)
@@ -39,11 +47,13 @@ class Interception:
     """How sidecars meet traffic on one kind of network.
 
     `owns_ports`: the sidecar itself binds the pod's ports, as nothing redirects connections that arrive for them.
+    `proxy_user`: user and group of the sidecars, where they are not the control plane's own.
     """
 
     loopback: bool
     outbound_filter: Json
     owns_ports: bool
+    proxy_user: int | None = None
 
     def wire(self, address: str) -> str:
         """Return the address that sockets use for a cluster address; empty for one that must not be connected to."""
@@ -67,6 +77,10 @@ class Interception:
         """Return the address of Envoy's administration and readiness."""
         return self.wire(pod_address) if self.loopback else "0.0.0.0"  # noqa: S104 - inside the pod
 
+    def datagrams(self, port: int) -> int:
+        """Return the port at which the sidecar takes the datagrams that are sent to a port of the pod."""
+        return port if self.owns_ports else (port - 1 + UDP_SHIFT) % _PORTS + 1
+
 
 @lru_cache(_KNOWN)
 def _checked(address: str) -> str:
@@ -77,5 +91,5 @@ def _checked(address: str) -> str:
 
 
 SANDBOX: Final = Interception(loopback=True, outbound_filter=PROXY_PROTOCOL, owns_ports=True)
-CLUSTER: Final = Interception(loopback=False, outbound_filter=ORIGINAL_DST, owns_ports=False)
+CLUSTER: Final = Interception(loopback=False, outbound_filter=ORIGINAL_DST, owns_ports=False, proxy_user=PROXY_USER)
 NETWORKS: Final[Mapping[str, Interception]] = {"sandbox": SANDBOX, "cluster": CLUSTER}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from conformance.sandbox.reference import access_log, rbac, routes, tls
 from conformance.sandbox.reference.interception import INBOUND_PORT, OUTBOUND_PORT, Interception
-from conformance.sandbox.reference.plan import ANYONE, InboundPort, Policy, VirtualService
+from conformance.sandbox.reference.plan import ANYONE, InboundPort, Plan, Policy, VirtualService
 
 Resource = dict[str, Any]
 
 PASSTHROUGH: Final = "passthrough"
+INBOUND_PASSTHROUGH: Final = "inbound-passthrough"
 EARLY_DATA: Final = 64 * 1024  # bytes of a client that are kept until the application is connected to
 
 _LISTENER: Final = "type.googleapis.com/envoy.config.listener.v3.Listener"
@@ -27,23 +29,43 @@ _TELL_THE_CLIENT: Final[Resource] = {
 _AT_THE_SERVER: Final[Resource] = _TELL_THE_CLIENT | access_log.logged("server")
 
 
-def catch_all(interception: Interception, pod_address: str) -> list[Resource]:
+def catch_all(interception: Interception, plan: Plan) -> list[Resource]:
     """Return the listeners that intercepted connections arrive at.
 
-    They pass each on to the listener of its original destination; where there is none, to that destination itself.
+    They pass each on to the listener of its original destination; where there is none, to that destination itself,
+    unless the plan has it closed.
     """
-    outbound = _catch("outbound", interception.outbound(pod_address), OUTBOUND_PORT, interception)
+    # A new Service's address leads nowhere until the node knows it. A connection there would not arrive, and the kernel
+    # would take the next of the application's from the same port for a part of it, and not redirect it.
+    unknown = [{"prefix_ranges": [_range(network) for network in plan.service_ranges]}] if plan.service_ranges else []
+    address = interception.outbound(plan.pod.address)
+    outbound = _catch("outbound", address, OUTBOUND_PORT, interception, PASSTHROUGH, unknown)
     if interception.owns_ports:
         return [outbound]
-    return [outbound, _catch("inbound", interception.outbound(pod_address), INBOUND_PORT, interception)]
+    others = routes.NOWHERE if plan.closed else INBOUND_PASSTHROUGH
+    return [outbound, _catch("inbound", address, INBOUND_PORT, interception, others)]
 
 
-def _catch(name: str, address: str, port: int, interception: Interception) -> Resource:
+def _catch(
+    name: str, address: str, port: int, interception: Interception, cluster: str, closed: Sequence[Resource] = (),
+) -> Resource:
+    # A connection to such a listener itself would be passed on to where it came from, for as long as there are files.
+    itself = [{"destination_port": own} for own in (OUTBOUND_PORT, INBOUND_PORT)]
     return _listener(name, address, port) | {
         "use_original_dst": True,
         "listener_filters": [interception.outbound_filter],
-        "filter_chains": [{"filters": [routes.to_tcp_cluster(PASSTHROUGH, PASSTHROUGH)]}],
+        "filter_chains": [
+            {"name": f"closed-{number}", "filter_chain_match": match,
+             "filters": [routes.to_tcp_cluster(name, routes.NOWHERE)]}
+            for number, match in enumerate((*itself, *closed))
+        ],
+        "default_filter_chain": {"name": "others", "filters": [routes.to_tcp_cluster(name, cluster)]},
     }
+
+
+def _range(network: str) -> Resource:
+    address, _, length = network.partition("/")
+    return {"address_prefix": address, "prefix_len": int(length)}
 
 
 def virtual(interception: Interception, service: VirtualService) -> Resource:

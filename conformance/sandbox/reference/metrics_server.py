@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from conformance import smi
 from conformance.cluster import Cluster, ClusterError, NotFound
-from conformance.sandbox.reference.files import proxy_directory
+from conformance.sandbox.reference.files import PROXIES, log_directory
 from conformance.sandbox.reference.identity import write_private
 from conformance.sandbox.reference.interception import Interception
 from conformance.sandbox.reference.metrics import API_VERSION, Metrics
@@ -56,7 +56,7 @@ class MetricsServer:
         self._state = state
         self._interception = interception
         self._metrics = metrics
-        self._traffic = Traffic(lambda namespace, uid: proxy_directory(state, namespace, uid))
+        self._traffic = Traffic(lambda namespace, uid: log_directory(state, namespace, uid))
 
     def start(self) -> None:
         """Begin to work; the threads end with the process."""
@@ -170,7 +170,7 @@ class MetricsServer:
                 log.warning("keeping access logs small: %s; trying again", error)
 
     def _tidy_once(self) -> None:
-        found = [(directory.parent.name, directory.name) for directory in self._state.glob("*/*") if directory.is_dir()]
+        found = [(directory.parent.name, directory.name) for directory in (self._state / PROXIES).glob("*/*")]
         # The API server is asked only when there is something to do.
         if self._traffic.large(found):
             pods = Inventory(self._cluster, self._interception).pods

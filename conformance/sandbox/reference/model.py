@@ -259,6 +259,7 @@ class Snapshot:
     `endpoints` holds the ready endpoints of each Service, `unready` those that are not yet or no longer: their own
     sidecars take what arrives all the same, because clients' sidecars hear of them later or earlier.
     `deny_by_default`: only what targets allow is let in, except to pods of the namespaces `open`.
+    `service_ranges` are the networks that Services have their cluster IPs from, where the cluster tells.
     """
 
     services: Mapping[Key, Service] = field(default_factory=dict)
@@ -273,6 +274,7 @@ class Snapshot:
     open: frozenset[str] = frozenset()
     malformed: tuple[Problem, ...] = ()
     unready: Mapping[Key, tuple[Endpoint, ...]] = field(default_factory=dict)
+    service_ranges: tuple[str, ...] = ()
 
     def pod_at(self, address: str) -> Pod | None:
         """Return the pod with that address."""

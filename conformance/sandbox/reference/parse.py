@@ -30,6 +30,7 @@ from conformance.sandbox.reference.weights import number, quantity
 
 PROXY_LABEL: Final = "reference-mesh/proxy"
 MTLS_LABEL: Final = "reference-mesh/mtls"
+_NOT_HTTP: Final = frozenset({"tcp", "tls", "https", "dns"})
 _DIRECTORY: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9.]{0,252}", re.ASCII)
 _WEIGHTS: Final[Mapping[str, Callable[[Any], Fraction]]] = {"v1alpha1": quantity}
 _SPLITS_WITH_MATCHES: Final = frozenset({"v1alpha3", "v1alpha4"})
@@ -58,10 +59,22 @@ def service(obj: Json) -> Service:
 
 
 def is_http(name: str | None, app_protocol: str | None) -> bool:
-    """Tell whether a port carries HTTP: all do unless declared as TCP by appProtocol or by their name."""
-    if app_protocol:
-        return app_protocol.lower() != "tcp"
-    return name != "tcp" and not (name or "").startswith("tcp-")
+    """Tell whether a port carries HTTP: all do unless declared as something else by appProtocol or by their name.
+
+    A name declares by its first word, as in `tcp-echo`. What a proxy cannot read, such as `https`, is TCP to it.
+    """
+    declared = app_protocol or (name or "").partition("-")[0]
+    return declared.lower() not in _NOT_HTTP
+
+
+def service_range(obj: Json) -> tuple[str, ...]:
+    """Read a ServiceCIDR: the networks of IPv4 that Services have their cluster IPs from. Raises Malformed."""
+    cidrs = sequence(mapping(obj.get("spec"), "spec").get("cidrs"), "spec.cidrs")
+    try:
+        networks = [ipaddress.ip_network(text(cidr, "spec.cidrs")) for cidr in cidrs]
+    except ValueError as error:
+        raise Malformed(f"spec.cidrs: {error}") from None
+    return tuple(str(network) for network in networks if network.version == 4)
 
 
 def slice_endpoints(obj: Json) -> tuple[Key, tuple[Endpoint, ...]] | None:

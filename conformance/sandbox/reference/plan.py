@@ -119,6 +119,8 @@ class Plan:
     """Everything that one pod's sidecar does.
 
     `services` are destinations to keep although no rule may name them: connections made before a change still do.
+    `closed`: nothing is let in at ports that are not among `inbound`. `service_ranges`: networks of cluster IPs, where
+    nothing is connected to that is not among `outbound`.
     """
 
     pod: Pod
@@ -126,6 +128,8 @@ class Plan:
     inbound: tuple[InboundPort, ...]
     datagrams: tuple[DatagramPort, ...] = ()
     services: tuple[Destination, ...] = ()
+    closed: bool = False
+    service_ranges: tuple[str, ...] = ()
 
     def destinations(self) -> tuple[Destination, ...]:
         """Return every destination, once."""

@@ -32,7 +32,7 @@ class Renderer:
         """Return the discovery response with all clusters."""
         destinations = (self._destination(target) for target in plan.destinations())
         inbound = (self._inbound(plan.pod.address, port)[1] for port in plan.inbound)
-        datagram = (self._datagram(plan.pod.address, port)[1] for port in self._datagrams(plan))
+        datagram = (self._datagram(plan.pod.address, port)[1] for port in plan.datagrams)
         return _response((*destinations, *inbound, *datagram))
 
     def listeners(self, plan: Plan) -> str:
@@ -41,14 +41,11 @@ class Renderer:
         Cluster IPs that lead outside this network have none: nothing in it can connect to them.
         """
         address = plan.pod.address
-        caught = map(_text, listeners.catch_all(self._interception, address))
+        caught = map(_text, listeners.catch_all(self._interception, plan))
         virtual = (self._virtual(service) for service in plan.outbound if self._interception.wire(service.address))
         inbound = (self._inbound(address, port)[0] for port in plan.inbound)
-        datagram = (self._datagram(address, port)[0] for port in self._datagrams(plan))
+        datagram = (self._datagram(address, port)[0] for port in plan.datagrams)
         return _response((*caught, *virtual, *inbound, *datagram))
-
-    def _datagrams(self, plan: Plan) -> tuple[DatagramPort, ...]:
-        return plan.datagrams if self._interception.owns_ports else ()
 
     def _render_virtual(self, service: VirtualService) -> str:
         return _text(listeners.virtual(self._interception, service))

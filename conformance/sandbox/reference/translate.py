@@ -59,7 +59,8 @@ class Translation(Access):
     def plan(self, pod: Pod) -> Plan:
         """Return what the sidecar of `pod` shall do."""
         every = (self.destination(service, port) for service in self._services for port in service.ports)
-        plan = Plan(pod, tuple(self._virtual_services(pod)), self.inbound(pod), self.datagrams(pod), tuple(every))
+        plan = Plan(pod, tuple(self._virtual_services(pod)), self.inbound(pod), self.datagrams(pod), tuple(every),
+                    closed=self.is_enforced(pod), service_ranges=self.snapshot.service_ranges)
         return plan.in_plaintext() if pod.plaintext else plan
 
     @cached_property
