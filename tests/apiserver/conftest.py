@@ -32,8 +32,11 @@ def upstream(harness):
 @pytest.fixture
 def service(http):
     path = "/api/v1/namespaces/default/services"
+    endpoints = path.replace("services", "endpoints")
     for name in ("web", "empty"):
         http.post(path, json={"metadata": {"name": name}, "spec": {"ports": [{"name": "http", "port": 80}]}})
+        http.post(endpoints, json={"metadata": {"name": name}})  # nobody here writes them
     yield f"{path}/web"
     for name in ("web", "empty"):
         http.delete(f"{path}/{name}")
+        http.delete(f"{endpoints}/{name}")

@@ -265,7 +265,7 @@ def test_versions_come_and_go_while_objects_stay(store):
     def drop(obj):
         obj["spec"] = _definition("v1", storage="v1")
 
-    with pytest.raises(ApiError, match=r'status.storedVersions\[0\]: Invalid value: "v1alpha1": must appear in spec'):
+    with pytest.raises(ApiError, match=r'status.storedVersions\[0\]: Invalid value: "v1alpha1": missing from spec'):
         store.modify(CRDS, "things.x.org", "", drop)
     store.modify(new, "one", "demo", lambda obj: obj.update(size=2))
     migrated = {"storedVersions": ["v1"]}

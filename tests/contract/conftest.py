@@ -6,7 +6,7 @@ Every test here speaks to a cluster through its kubeconfig alone, so that the sa
 from __future__ import annotations
 
 import pytest
-from contract_api import Api
+from contract_api import MERGE, Api
 
 from conformance.sandbox import Sandbox
 
@@ -92,10 +92,30 @@ def api(kubernetes_api):
     found.http.close()
 
 
+@pytest.fixture(scope="session")
+def namespaces(api):
+    """Makes namespaces. In the end all are gone: what a real cluster keeps is in the way of whoever comes next."""
+    made = []
+
+    def make():
+        name = api.ok("POST", "/api/v1/namespaces", {"metadata": {"generateName": "contract-"}})["metadata"]["name"]
+        made.append(f"/api/v1/namespaces/{name}")
+        return name
+
+    yield make
+    for path in made:
+        api("DELETE", path)
+        for left in api("GET", f"{path}/configmaps").body.get("items", ()):  # of a test that did not come to its end
+            here = f"{path}/configmaps/{left['metadata']['name']}"
+            api("PATCH", here, {"metadata": {"finalizers": None}}, type=MERGE)
+    for path in made:
+        api.gone(path, 120)
+
+
 @pytest.fixture
-def namespace(api):
+def namespace(api, namespaces):
     """A namespace of this test's own."""
-    name = api.ok("POST", "/api/v1/namespaces", {"metadata": {"generateName": "contract-"}})["metadata"]["name"]
+    name = namespaces()
     yield name
     api("DELETE", f"/api/v1/namespaces/{name}")
 
@@ -114,17 +134,18 @@ def deployments(namespace):
 @pytest.fixture(scope="session")
 def definition(api):
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    made = api.ok("POST", path, _definition())
-    here = f"{path}/{made['metadata']['name']}"
+    here = f"{path}/splits.{GROUP}"
+    api.absent(here)
+    api.ok("POST", path, _definition())
 
     def established(answer):
-        conditions = answer.body.get("status", {}).get("conditions", ())
+        conditions = answer.body.get("status", {}).get("conditions") or ()
         return any(item["type"] == "Established" and item["status"] == "True" for item in conditions)
 
     api.until(here, established)
     api.until(f"/apis/{GROUP}/v1", lambda answer: answer.status == 200)
     yield here
-    api("DELETE", here)
+    api.absent(here)
 
 
 @pytest.fixture

@@ -65,11 +65,17 @@ class Api:
     def apply(self, path, body, manager="contract", **query):
         return self("PATCH", path, body, type=APPLY, fieldManager=manager, **query)
 
-    def gone(self, path, seconds=10.0):
+    def gone(self, path, seconds=30.0):
         """Wait until the object is gone."""
         return self.until(path, lambda answer: answer.status == 404, seconds)
 
-    def until(self, path, true, seconds=10.0):
+    def absent(self, path, seconds=60.0):
+        """Delete the object, if there is one, and wait until it is gone."""
+        if self("DELETE", path).status != 404:
+            self.gone(path, seconds)
+
+    def until(self, path, true, seconds=30.0):
+        """The first answer to a GET that is as it should be; fails when there is none in time."""
         end = time.monotonic() + seconds
         while not true(answer := self("GET", path)):
             assert time.monotonic() < end, f"{path} after {seconds} s: {answer.body}"

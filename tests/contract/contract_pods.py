@@ -46,14 +46,15 @@ def start_converter(api, namespace):
         "volumeMounts": [{"name": "code", "mountPath": "/code"}],
         "readinessProbe": {"tcpSocket": {"port": 8443}, "periodSeconds": 1},
     }  # fmt: skip
-    spec = {"containers": [container], "volumes": [{"name": "code", "configMap": {"name": "converter"}}]}
+    volumes = [{"name": "code", "configMap": {"name": "converter"}}]
+    spec = {"containers": [container], "volumes": volumes, "terminationGracePeriodSeconds": 0}
     api.ok("POST", f"{path}/pods", {"metadata": {"name": "converter", "labels": {"app": "converter"}}, "spec": spec})
     ports = [{"port": 443, "targetPort": 8443}]
     service = {"metadata": {"name": "converter"}, "spec": {"selector": {"app": "converter"}, "ports": ports}}
     api.ok("POST", f"{path}/services", service)
 
     def ready(answer):
-        conditions = answer.body.get("status", {}).get("conditions", ())
+        conditions = answer.body.get("status", {}).get("conditions") or ()
         return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
 
     api.until(f"{path}/pods/converter", ready, 60)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from contract_api import Api
 
@@ -45,14 +47,17 @@ class Account:
         answer = self.admin.ok("POST", f"{REVIEW}/subjectaccessreviews", body)
         return answer["status"]["allowed"]
 
-    def until(self, method, path, status, body=None):
+    def until(self, method, path, status, body=None, seconds=20.0):
         """An answer of this status; a cluster takes a moment until a binding is in effect."""
-        for _ in range(100):
-            answer = self.ask(method, path, body)
-            if answer.status == status:
-                return answer
+        return self.soon(lambda: (answer := self.ask(method, path, body)).status == status and answer, seconds)
+
+    def soon(self, true, seconds=20.0):
+        """What `true` gives as soon as it is true."""
+        end = time.monotonic() + seconds
+        while not (found := true()):
+            assert time.monotonic() < end, f"not so within {seconds} s"
             self.admin.pause()
-        raise AssertionError((method, path, answer.status, answer.body))
+        return found
 
 
 def rule(resources, verbs, group="", **more):
@@ -118,7 +123,7 @@ def test_a_token_ends_with_its_account(api, account):
     path = f"{account.place}/configmaps"
     account.until("GET", path, 200)
     api.ok("DELETE", f"{account.place}/serviceaccounts/{account.name}")
-    account.until("GET", path, 401)
+    account.until("GET", path, 401)  # a cluster may remember for 10 s that the token was good
 
 
 def test_a_token_request_is_checked(api, account):
@@ -253,7 +258,7 @@ def test_the_roles_that_every_cluster_has(account, role, allowed, forbidden):
     def may(verb, resource):
         return account.may(namespace=account.namespace, verb=verb, resource=resource, group=groups.get(resource, ""))
 
-    assert may(*allowed)
+    account.soon(lambda: may(*allowed))
     assert not may(*forbidden)
 
 

@@ -30,7 +30,7 @@ def register(api):
 
 
 def condition(answer):
-    conditions = answer.body.get("status", {}).get("conditions", ())
+    conditions = answer.body.get("status", {}).get("conditions") or ()
     return next((item for item in conditions if item["type"] == "Available"), {})
 
 

@@ -49,18 +49,34 @@ def served(api, *names):
         api.until(f"/apis/{GROUP}/{name}", lambda answer: answer.status == 200)
 
 
+def clear(api):
+    """Remove the definition, whatever a test has made of it: one whose objects cannot be read never goes, and no
+    namespace of the cluster goes before it.
+    """
+    found = api("GET", HERE)
+    if found.status == 404:
+        return
+    versions = found.body["spec"]["versions"]
+    stored = next(item for item in versions if item["storage"])
+    lost = {"v1", "v1beta1"} - {item["name"] for item in versions}
+    versions += [{**stored, "name": name, "storage": False} for name in lost]
+    spec = {"versions": versions, "conversion": {"strategy": "None", "webhook": None}}
+    api.ok("PATCH", HERE, {"spec": spec}, type=MERGE)
+    api.absent(HERE)
+
+
 @pytest.fixture
 def boxes(api, namespace):
     """Makes a definition and gives the path of a version's collection."""
 
     def make(made, *names):
+        clear(api)
         api.ok("POST", DEFINITIONS, made)
         served(api, *names)
         return lambda name: f"/apis/{GROUP}/{name}/namespaces/{namespace}/boxes"
 
     yield make
-    api("DELETE", HERE)
-    api.gone(HERE, 30)
+    clear(api)
 
 
 @pytest.fixture
@@ -115,8 +131,35 @@ def test_versions_come_and_go(api, boxes):
     assert api.ok("GET", f"{at('v1')}/a")["spec"]["size"] == 1
     refused = api("PATCH", HERE, {"spec": {"versions": spec["versions"][:1]}}, type=MERGE)
     assert (refused.status, refused.fields) == (422, {"status.storedVersions[0]"})
+    assert "until a storage migration ensures no data remains persisted in v1beta1" in refused.body["message"]
+    api.ok("PATCH", f"{at('v1')}/a", {"spec": {"size": 2}}, type=MERGE)  # written in v1 from now on
     api.ok("PATCH", f"{HERE}/status", {"status": {"storedVersions": ["v1"]}}, type=MERGE)
     api.ok("PATCH", HERE, {"spec": {"versions": spec["versions"][:1]}}, type=MERGE)
+    assert api.ok("GET", f"{at('v1')}/a")["spec"]["size"] == 2
+
+
+def test_an_object_in_a_version_that_its_definition_has_lost(api, boxes):
+    at = boxes(definition(version("v1beta1", OLD, storage=True)), "v1beta1")
+    api.ok("POST", at("v1beta1"), box("a", "v1beta1", size=1))
+    both = [version("v1", OLD, storage=True), version("v1beta1", OLD, served=False)]
+    api.ok("PATCH", HERE, {"spec": {"versions": both}}, type=MERGE)
+    served(api, "v1")
+    api.until(at("v1"), lambda answer: answer.status == 200)
+    api.ok("PATCH", f"{HERE}/status", {"status": {"storedVersions": ["v1"]}}, type=MERGE)  # which is not true
+    api.ok("PATCH", HERE, {"spec": {"versions": both[:1]}}, type=MERGE)
+    lost = f"request to convert CR from an invalid group/version: {GROUP}/v1beta1"
+    api.until(f"{at('v1')}/a", lambda answer: (answer.status, answer.body.get("message")) == (500, lost))
+    unlisted = f"storage is (re)initializing: failed to list {GROUP}/v1, Kind=Box: {lost}"
+    listed = api.until(at("v1"), lambda answer: answer.body.get("message") == unlisted)
+    assert (listed.status, listed.reason) == (429, "TooManyRequests")
+    assert listed.body["details"] == {"retryAfterSeconds": 1}
+    change = {"spec": {"size": 2}}
+    assert api("PATCH", f"{at('v1')}/a", change, type=MERGE).body["message"] == lost
+    assert api("DELETE", f"{at('v1')}/a").body["message"] == lost
+    assert api("POST", at("v1"), box("a", "v1", size=2)).reason == "AlreadyExists"
+    api.ok("PATCH", HERE, {"spec": {"versions": both}}, type=MERGE)
+    api.until(f"{at('v1')}/a", lambda answer: answer.status == 200)
+    assert api.ok("PATCH", f"{at('v1')}/a", change, type=MERGE)["spec"]["size"] == 2
 
 
 # --- with a webhook
@@ -204,7 +247,10 @@ def test_a_webhook_that_is_not_there(api, boxes, namespace):
     answer = api("GET", f"{at('v1beta1')}/a")
     assert answer.status == 500
     assert "conversion webhook for" in answer.body["message"]
-    assert "nobody" in answer.body["message"]
+    assert answer.body["message"].endswith('service "nobody" not found')
+    listed = api("GET", at("v1beta1"))
+    assert (listed.status, listed.body["message"]) == (500, answer.body["message"])
+    assert api.ok("GET", at("v1"))["items"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import pytest
 from contract_api import MERGE, STRATEGIC, TABLE
@@ -132,8 +133,14 @@ def test_apply_of_a_custom_resource(api, splits):
 
 
 def test_openapi_describes_the_kind(api, splits):
-    index = api.ok("GET", "/openapi/v3")["paths"]
-    document = api.ok("GET", index["apis/contract.example.org/v1"]["serverRelativeURL"])
+    def index():
+        answer = api.http.get("/openapi/v3")
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8", "though it is JSON"
+        return json.loads(answer.text)["paths"]
+
+    here = "apis/contract.example.org/v1"
+    api.until("/version", lambda _: here in index(), 30)  # documents are made in the background
+    document = api.ok("GET", index()[here]["serverRelativeURL"])
     (schema,) = [
         schema
         for schema in document["components"]["schemas"].values()
@@ -162,8 +169,18 @@ def other_definition(**spec):
     }
 
 
+def test_a_definition_begins_without_conditions(api):
+    path = f"{DEFINITIONS}/things.other.example.org"
+    api.absent(path)
+    made = api.ok("POST", DEFINITIONS, {**other_definition(), "status": {"storedVersions": ["v7"]}})
+    names = {"plural": "", "kind": ""}
+    assert made["status"] == {"conditions": None, "acceptedNames": names, "storedVersions": ["v1"]}
+    api.absent(path)
+
+
 def test_the_end_of_a_definition_is_the_end_of_its_objects(api):
     path = f"{DEFINITIONS}/things.other.example.org"
+    api.absent(path)
     api.ok("POST", DEFINITIONS, other_definition())
     things = "/apis/other.example.org/v1/things"
     api.until(things, lambda answer: answer.status == 200)
@@ -184,9 +201,18 @@ def test_the_end_of_a_definition_is_the_end_of_its_objects(api):
         ({"versions": [{"name": "v1", "served": True, "storage": True}]}, "spec.versions[0].schema.openAPIV3Schema"),
         ({"versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
             "type": "object", "properties": {"spec": {}}}}}]},
-         "spec.versions[0].schema.openAPIV3Schema.properties[spec].type"),
+         "spec.validation.openAPIV3Schema.properties[spec].type"),
+        ({"versions": [
+            {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}},
+            {"name": "v2", "served": True, "storage": False, "schema": {"openAPIV3Schema": {
+                "type": "object", "properties": {"spec": {}}}}}]},
+         "spec.versions[1].schema.openAPIV3Schema.properties[spec].type"),
+        ({"versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {}}}]},
+         "spec.validation.openAPIV3Schema.type"),
+        ({"versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
+            "type": "string"}}}]}, "spec.validation.openAPIV3Schema.type"),
     ],
-    ids=["name", "scope", "schema", "structural"],
+    ids=["name", "scope", "schema", "structural", "structural-of-two", "no-root", "root"],
 )  # fmt: skip
 def test_invalid_definitions(api, spec, field):
     answer = api("POST", DEFINITIONS, other_definition(**spec))

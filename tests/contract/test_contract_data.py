@@ -59,3 +59,14 @@ def test_a_pod_reads_the_bytes(api, maps, namespace):
 
 
     assert api.http.get(f"{pods}/reader/log").text.strip() == hashlib.sha256(blob).hexdigest()
+
+
+def test_a_secret_for_tls_has_both_halves(api, namespace):
+    secret = {"metadata": {"name": "tls"}, "type": "kubernetes.io/tls", "data": {"tls.crt": encoded(b"x")}}
+    answer = api("POST", f"/api/v1/namespaces/{namespace}/secrets", secret)
+    assert (answer.status, answer.fields) == (422, {"data[tls.key]"})
+
+
+def test_data_is_a_map(api, maps):
+    answer = api("POST", maps, config(data=["a"]))
+    assert (answer.status, answer.reason) == (400, "BadRequest")

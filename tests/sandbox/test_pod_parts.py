@@ -162,6 +162,21 @@ def test_a_volume_that_cannot_be_made_says_why(store, tmp_path, entry, message):
         volumes(store, tmp_path, entry)
 
 
+def test_a_part_of_a_volume_may_be_named_by_variables_and_is_made(store, tmp_path):
+    made = volumes(store, tmp_path, {"name": "host", "hostPath": {"path": "/run/mesh"}})
+    wanted = mount("host", subPathExpr="proxies/$(POD)/../$(UID)")
+    found = made.mounts(wanted, {"POD": "p", "UID": "u"})["/m"]
+    assert found == tmp_path / "host/run/mesh/proxies/u"
+    assert found.is_dir()
+    assert made.mounts(mount("host", subPathExpr="$(UP)/x"), {"UP": "../.."})["/m"] == tmp_path / "host/run/mesh/x"
+
+
+def test_a_part_of_a_volume_named_by_a_variable_that_is_missing_says_so(store, tmp_path):
+    made = volumes(store, tmp_path, {"name": "host", "hostPath": {"path": "/run/mesh"}})
+    with pytest.raises(ConfigurationError, match=r"'proxies/\$\(UID\)' names UID, which the container's environment"):
+        made.mounts(mount("host", subPathExpr="proxies/$(UID)"), {"POD": "p"})
+
+
 def test_a_mount_of_no_volume_says_so(store, tmp_path):
     with pytest.raises(ConfigurationError, match="'x' names no volume"):
         volumes(store, tmp_path).mounts(mount("x"))
@@ -219,7 +234,8 @@ def test_envoy_that_is_not_installed_says_what_to_do(monkeypatch):
 
 
 def test_the_arguments_of_intercept():
-    found = parse(["--outbound-port", "15001", "--inbound-port", "15006", "--exclude-inbound-ports", "19000,15000"])
+    found = parse(["--outbound-port", "15001", "--inbound-port", "15006", "--udp-shift", "16384",
+                   "--exclude-inbound-ports", "19000,15000"])
     assert found == Interception(15001, 1337, (19000, 15000))
     assert found.to_json() == {"outbound": 15001, "exclude": [19000, 15000]}
 

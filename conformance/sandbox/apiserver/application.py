@@ -12,8 +12,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from conformance.sandbox.apiserver.discovery import AGGREGATED
-from conformance.sandbox.apiserver.errors import ApiError, method_not_allowed, no_such_path
-from conformance.sandbox.apiserver.reading import flag
+from conformance.sandbox.apiserver.errors import ApiError, NoPageError, method_not_allowed
+from conformance.sandbox.apiserver.options import flag
 from conformance.sandbox.apiserver.resources import NODES
 from conformance.sandbox.apiserver.reviews import review_of
 from conformance.sandbox.apiserver.targets import locate
@@ -83,7 +83,7 @@ class Routes:
     async def _unrouted(self, request: Request, error: Exception) -> Response:
         del request
         assert isinstance(error, HTTPException)
-        return refuse(method_not_allowed() if error.status_code == 405 else no_such_path())
+        return refuse(method_not_allowed() if error.status_code == 405 else NoPageError())
 
     async def _broken(self, request: Request, error: Exception) -> Response:
         _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
@@ -102,10 +102,13 @@ class Routes:
 
     async def _openapi_index(self, request: Request) -> Response:
         del request
-        return respond(self._handlers.openapi.index())
+        index = respond(self._handlers.openapi.index())
+        index.headers["content-type"] = "text/plain; charset=utf-8"  # JSON, but so it is called in Kubernetes
+        return index
 
     async def _openapi(self, request: Request) -> Response:
-        return respond(self._handlers.openapi.document(request.path_params["path"]))
+        document = self._handlers.openapi.document(request.path_params["path"])
+        return Response(status_code=404) if document is None else respond(document)
 
     async def _core(self, request: Request) -> Response:
         accepted = negotiate(request.headers.get("accept", ""), AGGREGATED)
@@ -148,6 +151,7 @@ class Routes:
 
     async def _collection(self, request: Request, target: Target) -> Response:
         handlers = self._handlers
+        _check_head(request, target)
         match request.method:
             case "GET" | "HEAD":
                 if flag(request, "watch"):
@@ -161,6 +165,7 @@ class Routes:
 
     async def _object(self, request: Request, target: Target) -> Response:
         handlers = self._handlers
+        _check_head(request, target)
         match request.method:
             case "GET" | "HEAD" if target.subresource != "finalize":
                 if flag(request, "watch"):
@@ -192,3 +197,9 @@ class Routes:
                 return await handlers.pods.bind(request, target)
         what = f"the sandbox does not offer {target.subresource} of {target.resource.plural}"
         raise ApiError(501, "NotImplemented", what)
+
+
+def _check_head(request: Request, target: Target) -> None:
+    """HEAD is there for custom resources only, as it happens."""
+    if request.method == "HEAD" and not target.resource.custom:
+        raise method_not_allowed()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, TypeAlias
 
-from conformance.sandbox.apiserver import defaults, resources, rules, validation
+from conformance.sandbox.apiserver import data, defaults, resources, rules, validation
 from conformance.sandbox.apiserver.definitions import DefinitionStrategy
 from conformance.sandbox.apiserver.errors import bad_request
 from conformance.sandbox.apiserver.registry import Strategy
@@ -104,8 +104,8 @@ def install(store: Store) -> None:
         resources.REPLICA_SETS.key: BuiltinStrategy(defaults.replica_set, validation.workload),
         resources.SERVICES.key: ServiceStrategy(store),
         resources.NAMESPACES.key: BuiltinStrategy(defaults.namespace),
-        resources.CONFIG_MAPS.key: BuiltinStrategy(validate=validation.config_map),
-        resources.SECRETS.key: BuiltinStrategy(defaults.secret, validation.secret),
+        resources.CONFIG_MAPS.key: BuiltinStrategy(validate=data.config_map),
+        resources.SECRETS.key: BuiltinStrategy(defaults.secret, data.secret),
         resources.ENDPOINTS.key: BuiltinStrategy(defaults.endpoints),
         resources.ENDPOINT_SLICES.key: BuiltinStrategy(defaults.endpoint_slice, validation.endpoint_slice),
         resources.EVENTS.key: BuiltinStrategy(validate=validation.event),

@@ -83,6 +83,11 @@ class CustomStrategy(Strategy):
         del old
         return self.version(resource).validator.problems(obj)
 
+    def require_convertible(self, obj: JSON) -> None:
+        """Raise ApiError 500 for a stored object whose version the definition has lost: no request can have it."""
+        if str(obj.get("apiVersion")).rpartition("/")[2] not in self.versions:
+            raise ApiError(500, "", f"request to convert CR from an invalid group/version: {obj.get('apiVersion')}")
+
     def fitted(self, obj: JSON) -> JSON:
         """A stored object as the definition has it now: pruned, and with defaults that came later."""
         metadata = obj["metadata"]

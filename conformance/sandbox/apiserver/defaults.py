@@ -121,6 +121,8 @@ def service(obj: JSON, old: JSON | None) -> None:
         for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
             spec.pop(field, None)
     else:
+        if spec.get("clusterIP") == "None" and not spec.get("selector"):  # whose addresses may be of any family
+            fill(spec, ipFamilies=["IPv4", "IPv6"], ipFamilyPolicy="RequireDualStack")
         fill(spec, internalTrafficPolicy="Cluster", ipFamilies=["IPv4"], ipFamilyPolicy="SingleStack")
         if old is not None and old["spec"].get("clusterIP"):
             fill(spec, clusterIP=old["spec"]["clusterIP"])
@@ -148,13 +150,15 @@ def secret(obj: JSON, old: JSON | None) -> None:
     del old
     fill(obj, type="Opaque")
     plain = obj.pop("stringData", None)
-    if plain:
+    if plain and isinstance(obj.get("data") or {}, dict):
         encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in plain.items()}
         obj["data"] = {**(obj.get("data") or {}), **encoded}
 
 
 def endpoints(obj: JSON, old: JSON | None) -> None:
     del old
+    if not obj.get("subsets"):
+        obj.pop("subsets", None)
     for subset in obj.get("subsets") or []:
         for port in subset.get("ports") or []:
             fill(port, protocol="TCP")

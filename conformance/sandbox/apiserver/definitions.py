@@ -43,7 +43,9 @@ class DefinitionStrategy(Strategy):
                 f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {error}'
             ) from error
         if old is None:
-            obj["status"] = {"conditions": [], "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": []}
+            stored = [version.get("name") for version in spec.get("versions") or [] if version["storage"]]
+            names = {"plural": "", "kind": ""}
+            obj["status"] = {"conditions": None, "acceptedNames": names, "storedVersions": stored[:1]}
 
     def validate(self, resource: Resource, obj: JSON, old: JSON | None) -> list[Cause]:
         del resource
@@ -69,9 +71,7 @@ class DefinitionStrategy(Strategy):
             found.append(invalid_value("spec.preserveUnknownFields", True, why))
         found += conversion.problems(spec.get("conversion") or {})
         found += _stored(obj, [version.get("name") for version in versions])
-        for index, version in enumerate(versions):
-            found += _version(version, f"spec.versions[{index}]")
-        return found
+        return found + _schemas(versions)
 
 
 def _names(obj: JSON, old: JSON | None) -> list[Cause]:
@@ -90,22 +90,40 @@ def _stored(obj: JSON, versions: list[Any]) -> list[Cause]:
     """A version in which something may be stored has to stay; who has rewritten everything says so in the status."""
     stored = (obj.get("status") or {}).get("storedVersions") or []
     return [
-        invalid_value(f"status.storedVersions[{index}]", version, "must appear in spec.versions")
+        invalid_value(
+            f"status.storedVersions[{index}]",
+            version,
+            f"missing from spec.versions; {version} was previously a storage version, and must remain in spec.versions "
+            f"until a storage migration ensures no data remains persisted in {version} and removes {version} from "
+            "status.storedVersions",
+        )
         for index, version in enumerate(stored)
         if version not in versions
     ]
 
 
-def _version(version: JSON, at: str) -> list[Cause]:
-    if not version.get("name"):
-        return [required(f"{at}.name")]
-    schema = (version.get("schema") or {}).get("openAPIV3Schema")
-    where = f"{at}.schema.openAPIV3Schema"
-    if not schema:
-        return [required(where, "schemas are required")]
-    if schema.get("type") != "object":
-        return [invalid_value(f"{where}.type", schema.get("type", ""), "must be object at the root")]
-    return _structural(schema, where)
+def _schemas(versions: list[JSON]) -> list[Cause]:
+    """What is wrong with the names and schemas of versions. One schema that all have is `spec.validation` in messages:
+    so it is called inside Kubernetes, where versions differ in what they say.
+    """
+    found = [required(f"spec.versions[{index}].name") for index, item in enumerate(versions) if not item.get("name")]
+    schemas = [(version.get("schema") or {}).get("openAPIV3Schema") for version in versions]
+    places = [f"spec.versions[{index}].schema.openAPIV3Schema" for index in range(len(versions))]
+    missing = [required(place) for place, schema in zip(places, schemas, strict=True) if schema is None]
+    if missing or not schemas:
+        return found + missing
+    if all(schema == schemas[0] for schema in schemas):
+        return found + _root(schemas[0], "spec.validation.openAPIV3Schema")
+    return found + [cause for place, schema in zip(places, schemas, strict=True) for cause in _root(schema, place)]
+
+
+def _root(schema: Any, at: str) -> list[Cause]:
+    kind = schema.get("type") if isinstance(schema, dict) else None
+    if isinstance(schema, dict) and kind is None:
+        return [required(f"{at}.type", "must not be empty at the root")]
+    if kind is not None and kind != "object":
+        return [invalid_value(f"{at}.type", kind, "must be object at the root")]
+    return _structural(schema, at)
 
 
 def _structural(schema: Any, at: str) -> list[Cause]:

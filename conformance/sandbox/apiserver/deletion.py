@@ -50,8 +50,9 @@ def marked(resource: Resource, obj: JSON, propagation: str, grace: int | None) -
         finalizer = {"Foreground": FOREGROUND, "Orphan": ORPHAN}.get(propagation)
         if finalizer and finalizer not in (meta.get("finalizers") or []):
             meta.setdefault("finalizers", []).append(finalizer)
-    meta["deletionGracePeriodSeconds"] = seconds
-    if resource.key == NAMESPACES.key:
+    if resource.key != NAMESPACES.key:
+        meta["deletionGracePeriodSeconds"] = seconds
+    else:
         doomed.setdefault("status", {})["phase"] = "Terminating"
     return doomed
 

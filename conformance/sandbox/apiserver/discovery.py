@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.sandbox.apiserver.definitions import priority
-from conformance.sandbox.apiserver.errors import no_such_path
+from conformance.sandbox.apiserver.errors import NoPageError
+from conformance.sandbox.apiserver.targets import unserved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,7 +85,7 @@ class Discovery:
         """APIGroup, the answer to /apis/<group>. Raises ApiError 404."""
         versions = self._versions().get(name)
         if not versions or not name:
-            raise no_such_path()
+            raise NoPageError
         return {"kind": "APIGroup", "apiVersion": "v1", **self._group(name, versions)}
 
     def resources(self, group: str, version: str) -> JSON:
@@ -100,7 +101,7 @@ class Discovery:
             if (owner, "v1") == (group, version)
         ]
         if not found:
-            raise no_such_path()
+            raise unserved(group)
         group_version = f"{group}/{version}" if group else version
         return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": found}
 
@@ -169,7 +170,7 @@ def _entries(resource: Resource) -> Iterable[JSON]:
             "name": f"{resource.plural}/{name}",
             "singularName": "",
             "namespaced": resource.namespaced,
-            "kind": resource.kind,
+            "kind": f"{resource.kind}ProxyOptions" if name == "proxy" else resource.kind,
             "verbs": list(_SUB_VERBS.get(name, ("get", "patch", "update"))),
         }
         if name in _SUB_KINDS:

@@ -6,6 +6,7 @@ by reason and people search for the words.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,8 @@ def quoted(value: object) -> str:
             return "true" if value else "false"
         case None:
             return "null"
+        case dict() | list() | tuple():
+            return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
         case str():
             return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
         case _:
@@ -80,13 +83,13 @@ class ApiError(Exception):
         self.code = code
         self.reason = reason
         self.message = message
-        self.details = dict(details or {})
+        self.details = None if details is None else dict(details)
         self.retry_after = retry_after
 
     def status(self) -> dict[str, Any]:
         """The error as a `v1` Status object."""
-        details = dict(self.details)
-        if self.retry_after is not None:
+        details = None if self.details is None and self.retry_after is None else dict(self.details or {})
+        if details is not None and self.retry_after is not None:
             details["retryAfterSeconds"] = self.retry_after
         status: dict[str, Any] = {
             "kind": "Status",
@@ -97,7 +100,7 @@ class ApiError(Exception):
             **({"reason": self.reason} if self.reason else {}),
             "code": self.code,
         }
-        if details:
+        if details is not None:
             status["details"] = details
         return status
 
@@ -127,11 +130,19 @@ def not_found(resource: Resource, name: str) -> ApiError:
 
 
 def no_such_path() -> ApiError:
-    return ApiError(404, "NotFound", "the server could not find the requested resource")
+    return ApiError(404, "NotFound", "the server could not find the requested resource", details={})
+
+
+class NoPageError(ApiError):
+    """A path that belongs to no group of resources: the one refusal that is plain text instead of a Status."""
+
+    def __init__(self) -> None:
+        super().__init__(404, "NotFound", "404 page not found")
 
 
 def method_not_allowed() -> ApiError:
-    return ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+    why = "the server does not allow this method on the requested resource"
+    return ApiError(405, "MethodNotAllowed", why, details={})
 
 
 def not_acceptable(offered: Sequence[str]) -> ApiError:
@@ -147,6 +158,17 @@ def already_exists(resource: Resource, name: str) -> ApiError:
 def conflict(resource: Resource, name: str, why: str) -> ApiError:
     message = f'Operation cannot be fulfilled on {resource.group_resource} "{name}": {why}'
     return ApiError(409, "Conflict", message, details=_about(resource, name))
+
+
+def precondition_failed(resource: Resource, name: str, field: str, wanted: str, found: str) -> ApiError:
+    """A deletion is meant for another object, or another state of it; `field` is uid or resourceVersion."""
+    title, after = ("UID", "deleted and then recreated") if field == "uid" else ("ResourceVersion", "modified")
+    kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+    message = (
+        f'Operation cannot be fulfilled on {kind} "{name}": the {title} in the precondition ({wanted}) does not match '
+        f"the {title} in record ({found}). The object might have been {after}"
+    )
+    return ApiError(409, "Conflict", message, details={**_about(resource, name), "kind": resource.kind})
 
 
 def modified(resource: Resource, name: str) -> ApiError:
@@ -167,14 +189,20 @@ def unsupported_media_type(offered: Sequence[str]) -> ApiError:
 
 def invalid(resource: Resource, name: str, causes: Sequence[Cause]) -> ApiError:
     """The object breaks its schema or a rule of its kind; every cause names its field."""
-    kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-    listed = (
-        "; ".join(str(cause) for cause in causes[:1])
-        if len(causes) == 1
-        else ("[" + ", ".join(str(cause) for cause in causes) + "]")
-    )
-    details = {**_about(resource, name), "kind": resource.kind, "causes": [cause.to_json() for cause in causes]}
-    return ApiError(422, "Invalid", f'{kind} "{name}" is invalid: {listed}', details=details)
+    return _invalid(resource.group, resource.kind, name, causes)
+
+
+def invalid_options(kind: str, causes: Sequence[Cause], *, group: str = "meta.k8s.io", name: str = "") -> ApiError:
+    """The query asks for what cannot be; `kind` is ListOptions, PatchOptions and so on."""
+    return _invalid(group, kind, name, causes)
+
+
+def _invalid(group: str, kind: str, name: str, causes: Sequence[Cause]) -> ApiError:
+    listed = str(causes[0]) if len(causes) == 1 else "[" + ", ".join(str(cause) for cause in causes) + "]"
+    about = {field: value for field, value in (("name", name), ("group", group)) if value}
+    details = {**about, "kind": kind, "causes": [cause.to_json() for cause in causes]}
+    title = f"{kind}.{group}" if group else kind
+    return ApiError(422, "Invalid", f'{title} "{name}" is invalid: {listed}', details=details)
 
 
 def unavailable(message: str) -> ApiError:

@@ -8,6 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from conformance.sandbox.apiserver.errors import (
+    ApiError,
     Cause,
     bad_request,
     conflict,
@@ -26,6 +27,15 @@ _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
 _LABEL_1035 = r"[a-z]([-a-z0-9]*[a-z0-9])?"
 _QUALIFIED = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _LABEL_VALUE = rf"({_QUALIFIED})?"
+_QUALIFIED_RULE = (
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
+    f"(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_QUALIFIED}')"
+)
+_STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
+_UNCOUNTED = (("", "namespaces"), ("", "nodes"), ("", "services"))
+"""Kinds with a spec and without `metadata.generation`."""
+_LOOSE = ("apiextensions.k8s.io", "apiregistration.k8s.io")
+"""Built-in groups whose finalizers may be called anything, as those of custom resources."""
 _RANDOM_LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # as Kubernetes: no vowels, no look-alikes
 
 _SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
@@ -96,7 +106,7 @@ def begin(resource: Resource, obj: JSON) -> None:
     """Give a new object what the server gives: a generated name, uid, times, generation."""
     meta = metadata(obj)
     if meta.get("resourceVersion"):
-        raise bad_request("resourceVersion should not be set on objects to be created")
+        raise ApiError(500, "", "resourceVersion should not be set on objects to be created")  # 500 it is
     if not meta.get("name") and meta.get("generateName"):
         suffix = "".join(random.choices(_RANDOM_LETTERS, k=5))  # noqa: S311 - a name, not a secret
         meta["name"] = str(meta["generateName"])[:58] + suffix
@@ -104,7 +114,7 @@ def begin(resource: Resource, obj: JSON) -> None:
         meta.pop(field, None)
     meta["uid"] = str(uuid.uuid4())
     meta["creationTimestamp"] = now()
-    if "spec" in obj or resource.custom:
+    if ("spec" in obj or resource.custom) and resource.key not in _UNCOUNTED:
         meta["generation"] = 1
     else:
         meta.pop("generation", None)
@@ -120,7 +130,7 @@ def carry_over(resource: Resource, new: JSON, old: JSON) -> None:
         raise conflict(resource, before["name"], why)
     if meta.get("managedFields") is None and "managedFields" in before:
         meta["managedFields"] = before["managedFields"]
-    for field in (*_SERVER_OWNED, "generation", "resourceVersion", "generateName"):
+    for field in (*_SERVER_OWNED, "generation", "resourceVersion"):
         if field in before:
             meta[field] = before[field]
         else:
@@ -150,6 +160,13 @@ def problems(resource: Resource, obj: JSON, old: JSON | None) -> list[Cause]:
     finalizers = meta.get("finalizers") or []
     if not isinstance(finalizers, list):
         raise bad_request("metadata.finalizers must be a list of strings")
+    strict = not resource.custom and resource.group not in _LOOSE
+    for index, item in enumerate(finalizers):
+        why = _name_part_problem(str(item))
+        if not why and strict and "/" not in item and item not in _STANDARD_FINALIZERS:
+            why = "name is neither a standard finalizer name nor is it fully qualified"
+        if why:
+            found.append(invalid_value(f"metadata.finalizers[{index}]", item, why))
     if old is not None and old["metadata"].get("deletionTimestamp"):
         added = [item for item in finalizers if item not in (old["metadata"].get("finalizers") or [])]
         if added:
@@ -158,27 +175,37 @@ def problems(resource: Resource, obj: JSON, old: JSON | None) -> list[Cause]:
     return found
 
 
+def _name_part_problem(key: str) -> str:
+    """Why `key`, with or without a domain in front, is no qualified name; empty when it is one."""
+    *prefix, short = key.split("/")
+    if len(prefix) > 1:
+        example = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+        return f"a qualified name {_QUALIFIED_RULE} {example}"
+    if prefix and not re.fullmatch(_SUBDOMAIN, prefix[0]):
+        return f"prefix part {_NAME_RULE[2]}" if prefix[0] else "prefix part must be non-empty"
+    if not short:
+        return f"name part must be non-empty, name part {_QUALIFIED_RULE}"
+    if len(short) > 63:
+        return "name part must be no more than 63 bytes"
+    return "" if re.fullmatch(_QUALIFIED, short) else f"name part {_QUALIFIED_RULE}"
+
+
 def _map_problems(meta: JSON, field: str) -> list[Cause]:
     entries: Any = meta.get(field) or {}
     if not isinstance(entries, dict):
         raise bad_request(f"metadata.{field} must be a map of strings")
     found: list[Cause] = []
     for key, value in entries.items():
-        prefix, _, short = key.rpartition("/")
-        domain = prefix.lower() if field == "annotations" else prefix
-        bad_prefix = "/" in key and not re.fullmatch(_SUBDOMAIN, domain)
-        if bad_prefix or len(short) > 63 or not re.fullmatch(_QUALIFIED, short):
-            why = (
-                "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
-                "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc')"
-            )
+        why = _name_part_problem(key.lower() if field == "annotations" else key)
+        if why:
             found.append(invalid_value(f"metadata.{field}", key, why))
         if not isinstance(value, str):
             raise bad_request(f"metadata.{field}[{key}] must be a string, found {value!r}: quote it")
         if field == "labels" and (len(value) > 63 or not re.fullmatch(_LABEL_VALUE, value)):
             why = (
                 "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and "
-                "must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345')"
+                "must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex "
+                f"used for validation is '({_QUALIFIED})?')"
             )
             found.append(invalid_value(f"metadata.{field}", value, why))
     return found
@@ -189,10 +216,10 @@ def _owner_problems(meta: JSON) -> list[Cause]:
     found: list[Cause] = []
     if not isinstance(owners, list):
         raise bad_request("metadata.ownerReferences must be a list")
-    for index, owner in enumerate(owners):
+    for owner in owners:
         found += [
-            invalid_value(f"metadata.ownerReferences[{index}].{field}", "", "must not be empty")
-            for field in ("apiVersion", "kind", "name", "uid")
+            invalid_value(f"metadata.ownerReferences.{field}", "", f"{what}must not be empty")
+            for field, what in (("apiVersion", "version "), ("kind", ""), ("name", ""), ("uid", ""))
             if not owner.get(field)
         ]
     if sum(1 for owner in owners if owner.get("controller")) > 1:

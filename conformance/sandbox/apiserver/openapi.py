@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.sandbox.apiserver.customresources import CustomStrategy
-from conformance.sandbox.apiserver.errors import no_such_path
 from conformance.sandbox.apiserver.objects import JSON, clone
 
 if TYPE_CHECKING:
@@ -50,13 +49,13 @@ class OpenApi:
         mark = self._registry.generation
         return {"paths": {path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={mark}"} for path in paths}}
 
-    def document(self, path: str) -> JSON:
-        """The document of one group version, such as `apis/apps/v1`. Raises ApiError 404."""
+    def document(self, path: str) -> JSON | None:
+        """The document of one group version, such as `apis/apps/v1`; None when there is none."""
         documents = self._fresh()
         if path not in documents:
             found = [resource for resource in self._registry if _root(resource) == path]
             if not found:
-                raise no_such_path()
+                return None
             documents[path] = self._describe(found)
         return documents[path]
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Who writes: a field manager, how (`Apply` or `Update`), in which version, to which subresource."""
+    """Who writes: a field manager, how (`Apply` or `Update`), in which version, to which subresource.
+
+    Who applies is the same writer in every version, who updates is another one in each.
+    """
 
     name: str
     operation: str
@@ -26,7 +29,15 @@ class Writer:
 
     def __str__(self) -> str:
         part = f' with subresource "{self.subresource}"' if self.subresource else ""
-        return f'"{self.name}"{part} using {self.api_version}'
+        version = f" using {self.api_version}" if self.operation == "Update" else ""
+        return f'"{self.name}"{part}{version}'
+
+    def same(self, other: Writer) -> bool:
+        """Whether both have one entry in managedFields."""
+        one, another = self, other
+        if self.operation == "Apply":
+            one, another = replace(self, api_version=""), replace(other, api_version="")
+        return one == another
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +66,15 @@ def _read(obj: JSON) -> list[_Entry]:
     return found
 
 
+def _order(entry: _Entry) -> tuple[str, str, str, str, str]:
+    """Where an entry stands in managedFields: who applies before who updates, then the oldest first."""
+    writer = entry.writer
+    return (writer.operation, entry.time, writer.name, writer.api_version, writer.subresource)
+
+
 def _write(entries: Iterable[_Entry]) -> list[JSON]:
     written: list[JSON] = []
-    for entry in entries:
+    for entry in sorted(entries, key=_order):
         if not entry.fields:
             continue
         item: JSON = {
@@ -72,10 +89,6 @@ def _write(entries: Iterable[_Entry]) -> list[JSON]:
             item["subresource"] = entry.writer.subresource
         written.append(item)
     return written
-
-
-def _same(one: Writer, other: Writer) -> bool:
-    return (one.name, one.operation, one.subresource) == (other.name, other.operation, other.subresource)
 
 
 def _ignored(writer: Writer, *, status: bool) -> frozenset[str]:
@@ -95,7 +108,7 @@ def note_update(old: JSON | None, new: JSON, writer: Writer, shape: Shape, *, st
     own: _Entry | None = None
     others: list[_Entry] = []
     for entry in _read(new):
-        if _same(entry.writer, writer):
+        if entry.writer.same(writer):
             own = entry
         else:
             others.append(replace(entry, fields=entry.fields - changed - gone))
@@ -114,8 +127,8 @@ def apply(live: JSON | None, config: JSON, writer: Writer, shape: Shape, *, forc
     wanted = fieldsets.leaves(config, shape, ignore=ignore)
     applied = frozenset(wanted)
     entries = _read(live) if live is not None else []
-    own = next((entry for entry in entries if _same(entry.writer, writer)), None)
-    others = [entry for entry in entries if not _same(entry.writer, writer)]
+    own = next((entry for entry in entries if entry.writer.same(writer)), None)
+    others = [entry for entry in entries if not entry.writer.same(writer)]
     present = fieldsets.leaves(live, shape, ignore=ignore) if live is not None else {}
     conflicts = [
         (entry.writer, path)

@@ -15,13 +15,11 @@ _REMOVE = "$deleteFromPrimitiveList/"
 
 
 def json_patch(obj: JSON, operations: Any) -> JSON:
-    """RFC 6902. Raises ApiError 400 for what is no JSON patch, 422 for one that does not apply to the object."""
+    """RFC 6902. Raises ApiError 400 for what is no list, 422 for operations that cannot be applied to the object."""
     if not isinstance(operations, list):
         raise bad_request("a JSON patch is a list of operations")
     try:
         patched = jsonpatch.JsonPatch(operations).apply(obj)
-    except jsonpatch.InvalidJsonPatch as error:
-        raise bad_request(f"not a JSON patch: {error}") from error
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
         # the real server gives no more than its first sentence
         why = f"the server rejected our request due to an error in our request: {error}"
@@ -59,13 +57,20 @@ def strategic(obj: JSON, patch: Any, shape: Shape) -> JSON:
     return _object(_strategic_map(clone(obj), _object(patch), shape))
 
 
+def _directive(patch: JSON) -> str:
+    found = str(patch.get("$patch", "merge"))
+    if found not in ("merge", "replace", "delete"):
+        raise ApiError(500, "", f"unknown patch type: {found} in map: {patch}")
+    return found
+
+
 def _strategic_map(target: Any, patch: JSON, shape: Shape) -> JSON | None:
     """None when the patch says that the map goes."""
-    match patch.get("$patch"):
-        case "replace":
-            return {field: clone(value) for field, value in patch.items() if field != "$patch"}
-        case "delete":
-            return None
+    directive = _directive(patch)
+    if directive == "replace":
+        return {field: clone(value) for field, value in patch.items() if field != "$patch"}
+    if directive == "delete":
+        return None
     result: JSON = target if isinstance(target, dict) else {}
     if "$retainKeys" in patch:
         result = {field: value for field, value in result.items() if field in patch["$retainKeys"]}

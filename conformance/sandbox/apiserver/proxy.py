@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 
 from conformance.sandbox.apiserver import upstream
-from conformance.sandbox.apiserver.errors import ApiError, bad_request, no_such_path, unavailable
+from conformance.sandbox.apiserver.errors import ApiError, bad_request, no_such_path, not_found, unavailable
 from conformance.sandbox.apiserver.objects import JSON, dig
-from conformance.sandbox.apiserver.resources import PODS
+from conformance.sandbox.apiserver.resources import ENDPOINTS, PODS
 from conformance.sandbox.apiserver.wire import Stream
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class ProxyHandler:
 
     async def serve(self, request: Request, target: Target) -> Response:
         """Any method on `.../proxy` and what follows it."""
-        scheme, name, port = split_target(target.name)
+        scheme, name, port = split_target(target.name, target.resource.singular)
         if target.resource.key == PODS.key:
             host, number = self._pod(target, name, port)
         elif target.resource.plural == "services":
@@ -121,7 +121,10 @@ class ProxyHandler:
             raise no_such_path()
         raw = request.scope.get("raw_path", b"").decode("latin-1")
         _, found, rest = raw.partition("/proxy/")
-        path = "/" + (rest if found else "")
+        if not found:
+            query = request.scope["query_string"].decode("latin-1")
+            return Response(status_code=301, headers={"location": f"{raw}/{query and '?'}{query}"})
+        path = f"/{rest}"
         return await self._forwarder.forward(request, f"{scheme}://{host}:{number}", path)
 
     def _pod(self, target: Target, name: str, port: str) -> tuple[str, int]:
@@ -133,18 +136,25 @@ class ProxyHandler:
         return self._pods.endpoint(target.namespace, name, _pod_port(pod, port))
 
     def _service(self, target: Target, name: str, port: str) -> tuple[str, int]:
+        """Where a service's port leads: by its number or its name; without either only if it has no name."""
         service = self._store.read(target.resource, name, target.namespace)
         if self._services is None:
             raise unavailable("this API server has no node: there is nothing to proxy to")
         ports = dig(service, "spec.ports") or []
-        if not port:
-            if len(ports) != 1:
-                raise unavailable(f'no endpoints available for service "{name}": say which port, as {name}:PORT')
-            port = str(ports[0]["port"])
-        return self._services(target.namespace, name, int(port) if port.isdigit() else port)
+        if port.isdigit() and not any(item["port"] == int(port) for item in ports):
+            raise unavailable(f'no service port {port} found for service "{name}"')
+        try:
+            self._store.read(ENDPOINTS, name, target.namespace)
+        except ApiError:
+            raise not_found(target.resource, name) from None
+        key = "port" if port.isdigit() else "name"
+        for item in ports:
+            if str(item.get(key, "")) == port:
+                return self._services(target.namespace, name, int(item["port"]))
+        raise unavailable(f'no endpoints available for service "{target.name}"')
 
 
-def split_target(name: str) -> tuple[str, str, str]:
+def split_target(name: str, what: str = "proxy") -> tuple[str, str, str]:
     """`[scheme:]name[:port]` in its parts. Raises ApiError 400 for anything else."""
     parts = name.split(":")
     if len(parts) == 3:
@@ -153,8 +163,8 @@ def split_target(name: str) -> tuple[str, str, str]:
         scheme, (name, port) = "", parts
     else:
         scheme, port = "", ""
-    if scheme not in ("", "http", "https") or not name:
-        raise bad_request(f'invalid proxy target "{":".join(parts)}": expected [http|https:]NAME[:PORT]')
+    if len(parts) > 3 or scheme not in ("", "http", "https") or not name:
+        raise bad_request(f'invalid {what} request "{":".join(parts)}"')
     return scheme or "http", name, port
 
 
@@ -164,7 +174,5 @@ def _pod_port(pod: JSON, port: str) -> int:
         return int(declared[0]["containerPort"]) if declared else 80
     if port.isdigit():
         return int(port)
-    for item in declared:
-        if item.get("name") == port:
-            return int(item["containerPort"])
-    raise bad_request(f'pod {pod["metadata"]["name"]} has no port named "{port}"')
+    # Kubernetes looks such a name up among the well-known services, and then drops the connection.
+    raise bad_request(f'pods are reached by the number of a port, and "{port}" is none')

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.sandbox.apiserver.errors import ApiError, bad_request, expired
 from conformance.sandbox.apiserver.objects import JSON, Objects, name_of, namespace_of
+from conformance.sandbox.apiserver.options import check_listing, flag, number
 from conformance.sandbox.apiserver.tables import Tabulator
 from conformance.sandbox.apiserver.wire import Stream, dump, negotiate, respond
 
@@ -32,22 +33,6 @@ _WATCH_FORMS = {**_OBJECT_FORMS, **_LIST_FORMS}
 _BOOKMARK_EVERY = 30.0
 
 
-def flag(request: Request, name: str) -> bool:
-    """A boolean query parameter."""
-    return request.query_params.get(name, "").lower() in ("1", "true")
-
-
-def number(request: Request, name: str) -> int | None:
-    """An integer query parameter; None when absent. Raises ApiError 400."""
-    text = request.query_params.get(name, "")
-    if not text:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise bad_request(f'invalid value "{text}" for the query parameter {name}: expected an integer') from None
-
-
 def _partial(obj: JSON) -> JSON:
     return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
 
@@ -68,6 +53,7 @@ class Reader:
     async def list(self, request: Request, target: Target) -> Response:
         """A collection; with `limit` in pieces. The pieces are not of one moment: a later one shows later writes."""
         accepted = negotiate(request.headers.get("accept", ""), _LIST_FORMS)
+        check_listing(request, watch=False)
         query = request.query_params
         items = await self._versions.select(
             target.resource,
@@ -116,6 +102,7 @@ class Reader:
     def watch(self, request: Request, target: Target) -> Response:
         """The changes of a collection as a stream of JSON lines."""
         accepted = negotiate(request.headers.get("accept", ""), _WATCH_FORMS)
+        check_listing(request, watch=True)
         since = self._since(request)
         query = request.query_params
         fields = query.get("fieldSelector", "")
@@ -141,7 +128,8 @@ class Reader:
         if text in ("", "0"):
             return self._store.revision if "sendInitialEvents" in request.query_params else None
         if not text.isdigit():
-            raise bad_request(f'invalid resource version "{text}": expected a number')
+            why = f'strconv.ParseUint: parsing "{text}": invalid syntax'
+            raise ApiError(500, "", f'resourceVersion: Invalid value: "{text}": {why}')  # 500 it is
         return int(text)
 
     async def _lines(

@@ -8,10 +8,11 @@ from conformance.sandbox.apiserver import wire
 from conformance.sandbox.apiserver.customresources import CustomStrategy
 from conformance.sandbox.apiserver.errors import bad_request, method_not_allowed
 from conformance.sandbox.apiserver.objects import JSON, clone, dig
+from conformance.sandbox.apiserver.options import dry_run
 from conformance.sandbox.apiserver.selectors import selector_text
 from conformance.sandbox.apiserver.shapes import BuiltinShape
 from conformance.sandbox.apiserver.wire import respond
-from conformance.sandbox.apiserver.writing import APPLY_PATCH, Editor, dry_run, writer_of
+from conformance.sandbox.apiserver.writing import APPLY_PATCH, Editor, writer_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -51,7 +52,7 @@ class Scaler:
             "kind": "Scale",
             "apiVersion": "autoscaling/v1",
             "metadata": {field: obj["metadata"][field] for field in _META if field in obj["metadata"]},
-            "spec": {"replicas": dig(obj, wanted) or 0},
+            "spec": {"replicas": replicas} if (replicas := dig(obj, wanted)) else {},  # Kubernetes leaves out a 0
             "status": status,
         }
 

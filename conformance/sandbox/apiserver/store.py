@@ -18,11 +18,11 @@ from conformance.sandbox.apiserver.errors import (
     Cause,
     already_exists,
     bad_request,
-    conflict,
     forbidden,
     invalid,
     modified,
     not_found,
+    precondition_failed,
 )
 from conformance.sandbox.apiserver.garbage import GarbageCollector
 from conformance.sandbox.apiserver.objects import JSON, Objects, clone, name_of, namespace_of
@@ -288,9 +288,7 @@ class Store:
         old = self.stored(resource, name, namespace)
         for field, wanted in (("uid", uid), ("resourceVersion", revision)):
             if wanted and old["metadata"].get(field) != wanted:
-                title = "UID" if field == "uid" else "ResourceVersion"
-                why = f"Precondition failed: {title} in precondition: {wanted}, found: {old['metadata'].get(field)}"
-                raise conflict(resource, name, why)
+                raise precondition_failed(resource, name, field, wanted, str(old["metadata"].get(field)))
         if propagation not in ("Background", "Foreground", "Orphan"):
             raise bad_request(f'invalid propagationPolicy "{propagation}": use Background, Foreground or Orphan')
         doomed = deletion.marked(resource, old, propagation, grace)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from conformance.sandbox.apiserver.errors import ApiError, no_such_path
+from conformance.sandbox.apiserver.errors import ApiError, NoPageError, no_such_path
+from conformance.sandbox.apiserver.resources import BUILTIN
 
 if TYPE_CHECKING:
     from conformance.sandbox.apiserver.registry import Registry
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _NOT_OFFERED = ("attach", "exec", "portforward")
 _OF_NAMESPACES = ("status", "finalize")
+_GROUPS = {resource.group for resource in BUILTIN} | {"authentication.k8s.io", "authorization.k8s.io"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,11 @@ class Target:
     rest: str = ""
 
 
+def unserved(group: str) -> ApiError:
+    """The refusal of a path in a group: a Status in the groups that are always there, elsewhere plain text."""
+    return no_such_path() if group in _GROUPS else NoPageError()
+
+
 def locate(registry: Registry, group: str, version: str, path: str) -> Target:
     """The target of `path`, the part behind `/api/v1/` or `/apis/<group>/<version>/`. Raises ApiError 404 or 501."""
     segments = path.split("/")
@@ -37,13 +44,13 @@ def locate(registry: Registry, group: str, version: str, path: str) -> Target:
     plural, name, subresource, *rest = (*segments, "", "") if len(segments) < 3 else segments
     resource = registry.find(group, version, plural)
     if resource is None or (namespace and not resource.namespaced):
-        raise no_such_path()
+        raise unserved(group)
     if name and resource.namespaced and not namespace:
-        raise no_such_path()
+        raise unserved(group)
     if subresource in _NOT_OFFERED and plural == "pods":
         what = f"the sandbox does not offer {subresource}: use kubectl logs, or a request through pods/{name}/proxy"
         raise ApiError(501, "NotImplemented", what)
     known = subresource in resource.subresources or not subresource
     if not known or (rest and any(rest) and subresource != "proxy"):
-        raise no_such_path()
+        raise unserved(group)
     return Target(resource, namespace, name, subresource, "/".join(rest))

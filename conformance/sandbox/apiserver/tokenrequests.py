@@ -46,7 +46,12 @@ class TokenHandler:
                 "kind": "TokenRequest",
                 "apiVersion": "authentication.k8s.io/v1",
                 "metadata": meta,
-                "spec": {**spec, "audiences": spec.get("audiences") or [_AUDIENCE], "expirationSeconds": seconds},
+                "spec": {
+                    **spec,
+                    "audiences": spec.get("audiences") or [_AUDIENCE],
+                    "boundObjectRef": spec.get("boundObjectRef"),
+                    "expirationSeconds": seconds,
+                },
                 "status": {"token": token, "expirationTimestamp": end.strftime("%Y-%m-%dT%H:%M:%SZ")},
             },
             status=201,

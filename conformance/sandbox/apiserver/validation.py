@@ -6,10 +6,7 @@ the sandbox accepts a cluster does not refuse. Fields that Kubernetes does not k
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from conformance.sandbox.apiserver.errors import (
@@ -23,9 +20,7 @@ from conformance.sandbox.apiserver.objects import JSON, clone
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9](-?[a-z0-9]){0,14}")
-_DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
-_MOST_DATA = 1024 * 1024
 _LABEL_RULE = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "
     "with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
@@ -151,8 +146,10 @@ def workload(obj: JSON, old: JSON | None) -> list[Cause]:
     wanted = selector.get("matchLabels") or {}
     template = spec.get("template") or {}
     labels = (template.get("metadata") or {}).get("labels") or {}
-    if not wanted and not selector.get("matchExpressions"):
+    if spec.get("selector") is None:
         found.append(required("spec.selector"))
+    elif not wanted and not selector.get("matchExpressions"):
+        found.append(invalid_value("spec.selector", selector, "empty selector is invalid for deployment"))
     elif any(labels.get(key) != value for key, value in wanted.items()):
         why = "`selector` does not match template `labels`"
         found.append(invalid_value("spec.template.metadata.labels", labels, why))
@@ -208,52 +205,6 @@ def _service_port(port: JSON, at: str, names: set[str], numbers: set[tuple[Any, 
         found.append(Cause("FieldValueDuplicate", at, f"Duplicate value: {shown}"))
     numbers.add(pair)
     return found
-
-
-def config_map(obj: JSON, old: JSON | None) -> list[Cause]:
-    data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
-    for key, value in data.items():
-        if not isinstance(value, str):
-            raise TypeError(f"data.{key} must be a string, found {value!r}: quote it")
-    found: list[Cause] = []
-    for field, entries in (("data", data), ("binaryData", binary)):
-        for key in entries:
-            if not _DATA_KEY.fullmatch(key):
-                why = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
-                found.append(invalid_value(f"{field}[{key}]", key, why))
-    twice = "duplicate of key present in binaryData"
-    found += [invalid_value(f"data[{key}]", key, twice) for key in data if key in binary]
-    found += _size("[]", (*(value.encode() for value in data.values()), *_decoded(binary, "binaryData")))
-    return found + _immutable(obj, old, ("data", "binaryData"))
-
-
-def secret(obj: JSON, old: JSON | None) -> list[Cause]:
-    found = _size("data", _decoded(obj.get("data") or {}, "data"))
-    found += _immutable(obj, old, ("data",))
-    if old is not None and obj.get("type") != old.get("type"):
-        found.append(invalid_value("type", obj.get("type"), "field is immutable"))
-    return found
-
-
-def _decoded(entries: JSON, field: str) -> list[bytes]:
-    try:
-        return [base64.b64decode(value, validate=True) for value in entries.values()]
-    except (binascii.Error, TypeError, ValueError):
-        hint = "stringData" if field == "data" else "data"
-        raise ValueError(f"a value of {field} is not base64; plain text belongs under {hint}") from None
-
-
-def _size(field: str, contents: Iterable[bytes]) -> list[Cause]:
-    if sum(len(content) for content in contents) <= _MOST_DATA:
-        return []
-    return [Cause("FieldValueTooLong", field, f"Too long: may not be more than {_MOST_DATA} bytes")]
-
-
-def _immutable(obj: JSON, old: JSON | None, fields: tuple[str, ...]) -> list[Cause]:
-    if old is None or not old.get("immutable"):
-        return []
-    changed = [field for field in ("immutable", *fields) if obj.get(field) != old.get(field)]
-    return [forbidden_value(field, "field is immutable when `immutable` is set") for field in changed]
 
 
 def endpoint_slice(obj: JSON, old: JSON | None) -> list[Cause]:

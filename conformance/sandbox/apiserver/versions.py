@@ -22,7 +22,8 @@ TRIES: Final = 5
 class Versions:
     """The store's verbs, for requests. What they do for a resource without a webhook is what the store does.
 
-    All raise as the store does, and ApiError 500 when a webhook fails; then nothing has been changed.
+    All raise as the store does, and ApiError 500 when a webhook fails or an object is in a version that its definition
+    has lost; then nothing has been changed.
     """
 
     def __init__(self, store: Store, webhooks: Webhooks) -> None:
@@ -45,8 +46,15 @@ class Versions:
         others = iter(converted)
         return [obj if obj["apiVersion"] == resource.api_version else next(others) for obj in fitted]
 
+    def _require_convertible(self, resource: Resource, objects: Objects) -> None:
+        strategy = self._store.registry.strategy(resource)
+        if isinstance(strategy, CustomStrategy):
+            for obj in objects:
+                strategy.require_convertible(obj)
+
     async def show(self, resource: Resource, obj: JSON) -> JSON:
         """A stored object, which must not be changed, in the version of the resource."""
+        self._require_convertible(resource, [obj])
         strategy = self._converting(resource)
         if strategy is None:
             return self._store.registry.strategy(resource).present(resource, obj)
@@ -59,12 +67,23 @@ class Versions:
     async def select(
         self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
     ) -> Objects:
-        """The objects that match, which must not be changed."""
+        """The objects that match, which must not be changed.
+
+        Raises ApiError 429 while any object of the resource, in whatever namespace, is in a version that is lost:
+        Kubernetes answers from a cache of them all, and that cannot be filled.
+        """
+        everything = self._store.all_stored(resource)
+        try:
+            self._require_convertible(resource, everything)
+        except ApiError as error:
+            listing = f"failed to list {resource.api_version}, Kind={resource.kind}"
+            why = f"storage is (re)initializing: {listing}: {error.message}"
+            raise ApiError(429, "TooManyRequests", why, retry_after=1) from error
         strategy = self._converting(resource)
         if strategy is None:
             return self._store.select(resource, namespace, labels=labels, fields=fields)
         matches = matcher(resource, namespace, labels, fields)
-        found = [obj for obj in self._store.all_stored(resource) if not namespace or namespace_of(obj) == namespace]
+        found = [obj for obj in everything if not namespace or namespace_of(obj) == namespace]
         return [obj for obj in await self._shown(strategy, resource, found) if matches(obj)]
 
     def watch(
@@ -100,6 +119,7 @@ class Versions:
     ) -> JSON:
         """Replace an object, or its status."""
         strategy = self._converting(resource)
+        self._require_convertible(resource, [self._store.stored(resource, name_of(obj), namespace_of(obj))])
         if strategy is None:
             return self._store.update(resource, obj, subresource=subresource, dry_run=dry_run, manage=manage)
         tries = 1 if (obj.get("metadata") or {}).get("resourceVersion") else TRIES
@@ -123,6 +143,7 @@ class Versions:
     async def delete(self, resource: Resource, name: str, namespace: str, **options: Any) -> JSON:
         """Delete an object, with the options of the store's `delete`."""
         strategy = self._converting(resource)
+        self._require_convertible(resource, [self._store.stored(resource, name, namespace)])
         if strategy is None:
             return self._store.delete(resource, name, namespace, **options)
         stored = self._store.stored(resource, name, namespace)

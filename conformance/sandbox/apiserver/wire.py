@@ -12,7 +12,7 @@ import yaml
 from starlette.responses import Response
 
 from conformance.sandbox.apiserver import protobuf
-from conformance.sandbox.apiserver.errors import bad_request, not_acceptable, unsupported_media_type
+from conformance.sandbox.apiserver.errors import NoPageError, bad_request, not_acceptable, unsupported_media_type
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping
@@ -116,6 +116,8 @@ def respond(
 
 def refuse(error: ApiError) -> Response:
     """The response to a request that is refused."""
+    if isinstance(error, NoPageError):
+        return Response(f"{error.message}\n", error.code, media_type="text/plain")
     response = respond(error.status(), status=error.code)
     if error.retry_after is not None:
         response.headers["retry-after"] = str(error.retry_after)

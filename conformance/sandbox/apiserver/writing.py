@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,17 @@ from conformance.sandbox.apiserver.customresources import CustomStrategy
 from conformance.sandbox.apiserver.errors import (
     ApiError,
     bad_request,
+    forbidden_value,
+    invalid,
+    invalid_options,
+    invalid_value,
     not_found,
+    required,
     unsupported_media_type,
 )
 from conformance.sandbox.apiserver.objects import JSON, clone, metadata, name_of, namespace_of
+from conformance.sandbox.apiserver.options import dry_run, field_validation, flag
 from conformance.sandbox.apiserver.ownership import Writer
-from conformance.sandbox.apiserver.reading import flag
 from conformance.sandbox.apiserver.resources import NAMESPACES
 from conformance.sandbox.apiserver.shapes import BuiltinShape, SchemaShape, Shape
 from conformance.sandbox.apiserver.versions import TRIES
@@ -36,14 +42,6 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
-
-
-def dry_run(request: Request) -> bool:
-    """Whether nothing may be stored. Raises ApiError 400 for any value of `dryRun` but All."""
-    values = request.query_params.getlist("dryRun")
-    if any(value != "All" for value in values):
-        raise bad_request(f'Invalid value: {values}: dryRun: Unsupported value: supported values: "All"')
-    return bool(values)
 
 
 def writer_of(request: Request, target: Target, operation: str = "Update") -> Writer:
@@ -83,9 +81,7 @@ class Editor:
 
         Fields of built-in kinds are not checked.
         """
-        mode = request.query_params.get("fieldValidation", "Warn")
-        if mode not in ("Strict", "Warn", "Ignore"):
-            raise bad_request(f'fieldValidation: Unsupported value: "{mode}": use Ignore, Strict or Warn')
+        mode = field_validation(request)
         strategy = self._store.registry.strategy(target.resource)
         if mode == "Ignore" or not isinstance(strategy, CustomStrategy):
             return []
@@ -171,8 +167,8 @@ class Editor:
 
     async def _patch(self, request: Request, target: Target, form: str, patch: Any) -> Response:
         if flag(request, "force"):
-            raise ApiError(422, "Invalid", 'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: '
-                                           "may not be specified for non-apply patch")  # fmt: skip
+            why = forbidden_value("force", "may not be specified for non-apply patch")
+            raise invalid_options("PatchOptions", [why])
         live = await self._versions.read(target.resource, target.name, target.namespace)
         patched = self.patched(form, live, patch, self.shape(target.resource))
         for field, was, now in (
@@ -181,8 +177,11 @@ class Editor:
         ):
             if was != now:
                 raise bad_request(f"the {field} of the object ({now}) does not match the {field} on the URL ({was})")
+        if patched["metadata"].get("uid") != live["metadata"]["uid"]:
+            uid = patched["metadata"].get("uid") or ""
+            raise invalid(target.resource, target.name, [invalid_value("metadata.uid", uid, "field is immutable")])
         warnings = self.check_fields(request, target, patched)
-        with _overtaken(live, patched):
+        with _overtaken(live, patched), _undecodable(target, patched):
             return await self._update(request, target, patched, writer_of(request, target), warnings)
 
     @staticmethod
@@ -261,6 +260,19 @@ def _overtaken(live: JSON, changed: JSON) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def _undecodable(target: Target, patched: JSON) -> Iterator[None]:
+    """What a patch has made of an object of a built-in kind may be no such object: that is the patch's fault."""
+    try:
+        yield
+    except ApiError as error:
+        if error.reason != "BadRequest" or target.resource.custom:
+            raise
+        cause = invalid_value("patch", json.dumps(patched, separators=(",", ":")), error.message)
+        details = {"causes": [cause.to_json()]}
+        raise ApiError(422, "Invalid", f' "" is invalid: {cause}', details=details) from error
+
+
 def _check_type(target: Target, obj: JSON) -> None:
     """Kubernetes demands kind and apiVersion in custom resources and takes them from the path for its own kinds."""
     for field in ("apiVersion", "kind"):
@@ -273,8 +285,7 @@ def applicable(config: Any, target: Target, *, manager: str) -> JSON:
     if not isinstance(config, dict):
         raise bad_request("the body of an apply must be an object")
     if not manager:
-        why = "fieldManager: Required value: is required for apply patch"
-        raise ApiError(422, "Invalid", f'PatchOptions.meta.k8s.io "" is invalid: {why}')
+        raise invalid_options("PatchOptions", [required("fieldManager", "is required for apply patch")])
     for field, wanted in (("apiVersion", target.resource.api_version), ("kind", target.resource.kind)):
         if config.get(field) != wanted:
             raise bad_request(f"invalid object type: {field} is {config.get(field)!r}, expected {wanted!r}")

@@ -98,7 +98,7 @@ class EndpointController(Controller):
         self._slices[key] = frozenset(wanted)
         for name, (ports, group) in wanted.items():
             head = _head(service, ENDPOINT_SLICES, name)
-            head["metadata"]["labels"] = {**labels_of(service), SERVICE_LABEL: name_of(service), **_MANAGER}
+            head["metadata"]["labels"] |= {SERVICE_LABEL: name_of(service), **_MANAGER}
             endpoints = [_endpoint(service, member) for member in group]
             listed = [_port(*port) for port in ports]
             self._put(ENDPOINT_SLICES, {**head, "addressType": "IPv4", "endpoints": endpoints, "ports": listed})
@@ -113,7 +113,8 @@ class EndpointController(Controller):
             return
         content = {field: value for field, value in wanted.items() if field != "metadata"}
         labels = wanted["metadata"].get("labels") or {}
-        if all(found.get(field) == value for field, value in content.items()) and labels_of(found) == labels:
+        same = all((found.get(field) or None) == (value or None) for field, value in content.items())
+        if same and labels_of(found) == labels:
             return
 
         def write(obj: JSON) -> None:
@@ -129,9 +130,12 @@ def _head(service: JSON, resource: Resource, name: str) -> JSON:
         "name": name,
         "namespace": namespace_of(service),
         "ownerReferences": [controlled_by(service)],
+        "labels": dict(labels_of(service)),
     }
-    if resource == ENDPOINTS and labels_of(service):
-        metadata["labels"] = dict(labels_of(service))
+    if service["spec"].get("clusterIP") == "None":
+        metadata["labels"]["service.kubernetes.io/headless"] = ""
+    if resource == ENDPOINTS:
+        metadata["labels"] |= {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}
     return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
 
 

@@ -7,7 +7,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Final
 
-from conformance.sandbox.apiserver.errors import unavailable
+from conformance.sandbox.apiserver.errors import ApiError, unavailable
 from conformance.sandbox.apiserver.objects import JSON, labels_of, name_of, namespace_of
 from conformance.sandbox.apiserver.resources import ENDPOINT_SLICES, SERVICES
 from conformance.sandbox.controllers.base import Controller, Key, Keys
@@ -56,7 +56,10 @@ class ServiceTable(Controller):
 
     def resolve(self, namespace: str, name: str, port: int | str) -> tuple[str, int]:
         """A ready endpoint of a service's port, by number or name, on the wire. Raises ApiError 404 or 503."""
-        service = self.store.read(SERVICES, name, namespace)
+        try:
+            service = self.store.read(SERVICES, name, namespace)
+        except ApiError as error:
+            raise ApiError(error.code, error.reason, f'service "{name}" not found') from error  # so Kubernetes says it
         for entry in service["spec"].get("ports") or []:
             if str(port) in (str(entry["port"]), entry.get("name")):
                 found = _endpoints(self._slices(namespace, name), entry)
