@@ -1,4 +1,4 @@
-"""The command line: `python -m testbed up | down | status | run | enter | kubeconfig | images | stop | start`."""
+"""The command line: `python -m testbed COMMAND`, one of up, down, status, run, enter, kubeconfig, images, istio, ..."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Final
 
 from conformance.cluster import ClusterError
 from conformance.waiting import NotYet
-from testbed import build, holder, images, node, ready
+from testbed import build, holder, images, istio, node, ready
 from testbed.errors import RefusedError, TestbedError
 from testbed.layout import Layout
 from testbed.steps import components
@@ -64,12 +64,15 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(action=action)
         return added
 
+    command("build", _build, "build what is missing, and start nothing")
     command("up", _up, "start it, building what is missing, and print where its kubeconfig is")
     command("down", _down, "end it, and compare the machine with what it was before")
     command("status", _status, "say whether it is up, and how its components are")
     command("kubeconfig", _kubeconfig, "print where its kubeconfig is")
     command("images", _images, "import the images that have changed since it started")
+    command("istio", _istio, "build Istio, import its images where it is up, and print where istioctl is, for PATH")
     running = command("run", _run, "start it, run a command with KUBECONFIG set, and end it whatever happens")
+    running.add_argument("--istio", action="store_true", help="with Istio's images in it, and istioctl on PATH")
     running.add_argument("words", nargs="+", metavar="COMMAND", help="what to run, after --")
     entering = command("enter", _enter, "run a command in the node's namespaces (default: a shell)")
     entering.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="what to run there")
@@ -77,6 +80,12 @@ def parser() -> argparse.ArgumentParser:
         chosen = command(name, _component, text)
         chosen.add_argument("component", help="such as kubelet or kube-apiserver")
     return reader
+
+
+def _build(_: Layout, chosen: argparse.Namespace) -> int:
+    del chosen
+    images.archives(build.binaries(_tell), _tell)
+    return OK
 
 
 def _up(layout: Layout, _: argparse.Namespace) -> int:
@@ -126,11 +135,27 @@ def _images(layout: Layout, _: argparse.Namespace) -> int:
     return OK
 
 
+def _istio(layout: Layout, _: argparse.Namespace) -> int:
+    made = istio.istio(_tell)
+    archives = istio.archives(made, _tell)
+    if holder.init(layout) is None:
+        _tell("there is no node to import into: once it is up, `python -m testbed istio` does")
+    else:
+        node.load(layout, archives, _tell)
+    print(istio.tools(made))
+    return OK
+
+
 def _run(layout: Layout, chosen: argparse.Namespace) -> int:
     code = FAILED
+    environment = {**os.environ, "KUBECONFIG": str(layout.kubeconfig)}
+    made = istio.istio(_tell) if chosen.istio else None  # what takes minutes comes before anything is started
     node.up(layout, _tell)
     try:
-        code = _wait_for(subprocess.Popen(chosen.words, env={**os.environ, "KUBECONFIG": str(layout.kubeconfig)}))
+        if made is not None:
+            node.load(layout, istio.archives(made, _tell), _tell)
+            environment["PATH"] = os.pathsep.join((str(istio.tools(made)), os.environ.get("PATH", os.defpath)))
+        code = _wait_for(subprocess.Popen(chosen.words, env=environment))
     except OSError as error:
         raise TestbedError(f"running {chosen.words[0]}: {error.strerror}") from error
     finally:

@@ -25,7 +25,7 @@ KUBERNETES: Final = "1.34.4"
 ETCD: Final = "3.6.4"
 COREDNS: Final = "1.13.1"
 
-_SOURCES: Final = Path(__file__).resolve().parent / "go"
+SOURCES: Final = Path(__file__).resolve().parent / "go"
 _GO_PLACES: Final = ("/usr/local/go/bin", "/usr/lib/go/bin")
 _OLDEST_GO: Final = "1.24"
 # The stamp in a binary of the state of a checkout would make every commit another build.
@@ -50,25 +50,37 @@ class Binaries:
 
 @dataclass(frozen=True)
 class Program:
-    """One Go program: a directory of the same name below `go/`. `stamps` are string variables set when it is linked."""
+    """One Go program: a directory below `go/`, of the same name unless `module` names another.
+
+    `stamps` are string variables set when it is linked. `package` is what is built where that is not the directory
+    itself but a program of one of the modules that it pins; `tags` choose parts of that.
+    """
 
     name: str
     version: str
     takes: str
     stamps: Mapping[str, str] = field(default_factory=dict)
+    module: str = ""
+    package: str = ""
+    tags: tuple[str, ...] = ()
+
+    def directory(self, sources: Path) -> Path:
+        """Where its go.mod is."""
+        return sources / (self.module or self.name)
 
     def arguments(self) -> list[str]:
-        """What `go` is told to do, but for where the result goes."""
+        """What `go` is told to do, but for what it builds and where the result goes."""
         stamps = "".join(f" -X {variable}={value}" for variable, value in self.stamps.items())
-        return ["build", *_FLAGS, "-ldflags", "-s -w" + stamps]
+        tags = ["-tags", ",".join(self.tags)] if self.tags else []
+        return ["build", *_FLAGS, *tags, "-ldflags", "-s -w" + stamps]
 
     def digest(self, sources: Path) -> str:
         """Tell this build from any other. Raises TestbedError when its sources are missing."""
-        files = sorted(path for path in (sources / self.name).glob("**/*") if path.is_file())
+        files = sorted(path for path in self.directory(sources).glob("**/*") if path.is_file())
         if not files:
-            raise TestbedError(f"building {self.name}: no sources in {sources / self.name}; "
+            raise TestbedError(f"building {self.name}: no sources in {self.directory(sources)}; "
                                "the testbed runs from a checkout of mesh-conformance")
-        found = hashlib.sha256(repr(self.arguments()).encode())
+        found = hashlib.sha256(repr(self.arguments()).encode() + self.package.encode())
         for path in files:
             found.update(f"\0{path.relative_to(sources)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
         return found.hexdigest()
@@ -90,37 +102,39 @@ PROGRAMS: Final = (
 )
 
 
-def binaries(progress: Callable[[str], None] = print, *, sources: Path = _SOURCES) -> Binaries:
+def binaries(progress: Callable[[str], None] = print, *, sources: Path = SOURCES) -> Binaries:
     """Build what is not built yet, telling `progress` about it, and return where the programs are.
 
     Raises TestbedError when something cannot be built, and RefusedError when a registry refuses one of its modules.
     """
-    return Binaries(**{program.name: _built(program, sources, progress) for program in PROGRAMS})
+    return Binaries(**{program.name: built(program, progress, sources=sources) for program in PROGRAMS})
 
 
-def _built(program: Program, sources: Path, progress: Callable[[str], None]) -> Path:
+def built(program: Program, progress: Callable[[str], None] = print, *, sources: Path = SOURCES) -> Path:
+    """Build one program if it is not built yet, and return where it is. Raises what `binaries` raises."""
     place = layout.cache() / "bin" / f"{program.name}-{program.version}-{program.digest(sources)[:12]}"
     if place.is_file():
         return place
-    go = _go(program)
+    compiler = go(program)
     progress(f"building {program.name} {program.version}; the first time that takes {program.takes}")
     place.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     # Built beside its place and renamed: a build that is cut off, or runs twice at once, never leaves half a program.
     with tempfile.TemporaryDirectory(prefix=f".{program.name}-", dir=place.parent) as directory:
         unfinished = Path(directory) / program.name
-        command = [go, *program.arguments(), "-o", str(unfinished), "."]
-        _run(program, command, sources / program.name, progress)
+        command = [compiler, *program.arguments(), "-o", str(unfinished), program.package or "."]
+        _run(program, command, program.directory(sources), progress)
         if not unfinished.is_file():
-            raise TestbedError(f"building {program.name}: {go} succeeded and left no program at {unfinished}; "
-                               f"is it the Go tool? `{go} version` tells")
+            raise TestbedError(f"building {program.name}: {compiler} succeeded and left no program at {unfinished}; "
+                               f"is it the Go tool? `{compiler} version` tells")
         unfinished.chmod(0o755)
         unfinished.replace(place)
     progress(f"built {program.name} in {time.monotonic() - began:.0f} s")
     return place
 
 
-def _go(program: Program) -> str:
+def go(program: Program) -> str:
+    """Return where the Go tool is. Raises TestbedError that says what to install."""
     if found := shutil.which("go") or shutil.which("go", path=os.pathsep.join(_GO_PLACES)):
         return found
     raise TestbedError(f"building {program.name}: there is no Go on PATH, nor in {', nor in '.join(_GO_PLACES)}; "
@@ -130,7 +144,7 @@ def _go(program: Program) -> str:
 def _run(program: Program, command: list[str], directory: Path, progress: Callable[[str], None]) -> None:
     began = time.monotonic()
     # A process group of its own: compilers outlive a `go` that is killed.
-    process = subprocess.Popen(command, cwd=directory, env=_environment(), text=True, errors="replace",
+    process = subprocess.Popen(command, cwd=directory, env=environment(), text=True, errors="replace",
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                start_new_session=True)
     try:
@@ -161,10 +175,10 @@ def _failure(program: Program, code: int, output: str) -> TestbedError:
                         f"the last lines of its output:\n{shown}")
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """The caller's, which says where Go fetches and caches; without a home, below the testbed's own cache."""
-    environment = os.environ | {"CGO_ENABLED": "0", "GOWORK": "off"}
-    if not environment.get("HOME"):
-        environment.setdefault("GOCACHE", str(layout.cache() / "go-build"))
-        environment.setdefault("GOMODCACHE", str(layout.cache() / "go-mod"))
-    return environment
+    found = os.environ | {"CGO_ENABLED": "0", "GOWORK": "off"}
+    if not found.get("HOME"):
+        found.setdefault("GOCACHE", str(layout.cache() / "go-build"))
+        found.setdefault("GOMODCACHE", str(layout.cache() / "go-mod"))
+    return found

@@ -29,8 +29,8 @@ PROXY: Final = f"docker.io/mesh-conformance/proxy:{conformance.__version__}"
 _UNUSED: Final = 3600.0  # seconds; somebody else may be about to import the archive that was right a moment ago
 _PROJECT: Final = Path("/opt/mesh-conformance")
 _COMMAND: Final = "#!/usr/local/bin/python3\nfrom conformance.cli import main\n\nraise SystemExit(main())\n"
-_PATH: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-_PYTHON_ENVIRONMENT: Final = _PATH | {"LANG": "C.UTF-8", "SSL_CERT_FILE": userland.BUNDLE}
+PATH: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+_PYTHON_ENVIRONMENT: Final = PATH | {"LANG": "C.UTF-8", "SSL_CERT_FILE": userland.BUNDLE}
 
 
 def archives(binaries: Binaries, progress: Callable[[str], None] = print) -> list[Path]:
@@ -39,7 +39,7 @@ def archives(binaries: Binaries, progress: Callable[[str], None] = print) -> lis
     What is read and how is told in the archives' names, so that a change of this checkout, of a program or of the
     machine's Python makes another one; what was not used for an hour then is removed. Raises TestbedError.
     """
-    return [_archive(image, progress) for image in images(binaries)]
+    return [archived(image, progress) for image in images(binaries)]
 
 
 def images(binaries: Binaries) -> list[Image]:
@@ -71,10 +71,11 @@ def proxy() -> Image:
     programs = join(userland.base(), userland.shell(), userland.iptables(),
                     userland.program("/usr/local/bin/envoy", envoy))
     return Image(PROXY, (programs, script), command=("envoy", "--version"),
-                 environment=_PATH | {"SSL_CERT_FILE": userland.BUNDLE})
+                 environment=PATH | {"SSL_CERT_FILE": userland.BUNDLE})
 
 
-def _archive(image: Image, progress: Callable[[str], None]) -> Path:
+def archived(image: Image, progress: Callable[[str], None] = print) -> Path:
+    """Write one image's archive if it is not written yet, and return where it is. Raises TestbedError."""
     name = image.reference.replace("/", "_").replace(":", "_")
     place = layout.cache() / "images" / f"{name}-{platform.machine()}-{image.digest()[:16]}.tar"
     if place.is_file():

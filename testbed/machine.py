@@ -87,9 +87,9 @@ def destinations() -> Iterator[tuple[str, str]]:
 def _processes(layout: Layout) -> Iterator[str]:
     own = _namespace("self")
     for process in processes():
-        inside = any(argument.startswith(f"{layout.state}/") for argument in process.arguments)
+        holds = str(layout.plan) in process.arguments
         elsewhere = _namespace(str(process.pid)) not in (own, "")
-        if process.name in _COMPONENTS or inside or elsewhere:
+        if process.name in _COMPONENTS or holds or elsewhere:
             yield f"{process.name} (pid {process.pid}, started at tick {process.started})"
 
 

@@ -165,7 +165,7 @@ def kube_proxy(layout: Layout) -> dict[str, Any]:
         "oomScoreAdj": 0,
         # The table's size is the whole machine's and read-only here; setting it, even to what it is, ends kube-proxy.
         "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
-        "iptables": {"minSyncPeriod": "0s", "syncPeriod": "30s"},
+        "iptables": {"minSyncPeriod": "10ms", "syncPeriod": "30s"},
     }
 
 
