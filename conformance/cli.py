@@ -1,19 +1,22 @@
-"""The command line: `mesh-conformance run | perf | requirements | sandbox | selftest | cleanup`."""
+"""The command line: `mesh-conformance run | perf | requirements | sandbox | selftest`, and those around a run."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
+import signal
 import sys
-from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import pytest
 
-from conformance import __version__, cli_perf, options, paths, place
+from conformance import __version__, cli_lifecycle, cli_perf, options, paths, place
 from conformance.cluster import Cluster, ClusterError, KubeconfigError
 from conformance.mesh import MeshError
 from conformance.options import OptionError
@@ -22,7 +25,7 @@ from conformance.report.writers import writers
 from conformance.report.writing import ReportError
 from conformance.requirement import SelectionError, catalogue, select, to_markdown, to_table
 from conformance.sandbox.errors import SandboxError
-from conformance.topology import RUN_LABEL, ProvisionError, remove_run
+from conformance.topology import ProvisionError
 
 EXIT_CODES = """exit codes:
   0    conformant: every judged requirement that was selected passed
@@ -41,13 +44,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if rest and not getattr(chosen, "passes_on", False):
         reader.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
-        return int(chosen.action(chosen, rest))
+        with _ended_in_order():
+            return int(chosen.action(chosen, rest))
     except (KubeconfigError, OptionError, SelectionError, MeshError) as error:
         return _complain(error, ExitCode.USAGE)
     except (ClusterError, ProvisionError, ReportError, SandboxError) as error:
         return _complain(error, ExitCode.ERROR)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Take the signal by which a job is ended, also in a pod, for Ctrl-C: what was made is to be removed."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -94,9 +111,7 @@ def parser() -> argparse.ArgumentParser:
     selftest.add_argument("-n", metavar="WORKERS", dest="workers", type=int, default=2,
                           help="sandboxes side by side (default: 2)")
 
-    cleanup = _command(commands, "cleanup", _cleanup, "remove what killed runs left in a cluster")
-    cleanup.add_argument("--kubeconfig", required=True, metavar="FILE", help="kubeconfig of the cluster")
-    cleanup.add_argument("--context", metavar="NAME", help="its context (default: the current one)")
+    cli_lifecycle.add_commands(commands, _command)
     return parser
 
 
@@ -110,6 +125,9 @@ def _command(commands: Any, name: str, action: Callable[..., int], text: str) ->
 
 
 def _run(chosen: argparse.Namespace, rest: list[str]) -> int:
+    several = options.contexts(vars(chosen))
+    if len(several) > 1:
+        return _run_each(chosen, rest, several)
     settings = options.settings(vars(chosen))
     if not select(catalogue(paths.suites()), settings.patterns, settings.levels):
         raise _NothingSelectedError("no requirement has one of these ids and one of these levels")
@@ -119,14 +137,37 @@ def _run(chosen: argparse.Namespace, rest: list[str]) -> int:
     return pytest_run(_given(chosen), rest, workers=chosen.workers)
 
 
+def _run_each(chosen: argparse.Namespace, rest: list[str], contexts: Sequence[str]) -> int:
+    """Make one run after the other, each with reports of its own; the exit code is that of the worst."""
+    for context in contexts:  # none is begun where one is not even described
+        Cluster.from_kubeconfig(Path(chosen.conformance_kubeconfig or options.default_kubeconfig()), context).close()
+    parent = chosen.conformance_report_dir or str(options.DEFAULT_REPORT_DIR)
+    codes: list[int] = []
+    directories: set[str] = set()
+    for number, context in enumerate(contexts, 1):
+        print(f"\ncontext {context}", flush=True)
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", context).strip(".") or f"context-{number}"
+        name = f"{name}-{number}" if name in directories else name
+        directories.add(name)
+        directory = parent if parent == "none" else str(Path(parent) / name)
+        one = argparse.Namespace(**{**vars(chosen), "conformance_context": [context],
+                                    "conformance_report_dir": directory})
+        try:
+            codes.append(_run(one, rest))
+        except ClusterError as error:
+            codes.append(_complain(error, ExitCode.ERROR))
+        if codes[-1] in (ExitCode.INTERRUPTED, ExitCode.USAGE):
+            break
+    return min(codes, key=_WORST_FIRST.index)
+
+
 def _check_place(settings: options.Settings) -> None:
     """Ask before pytest starts: one clear message instead of an error for each requirement."""
     if settings.sandbox:
         place.check_sandbox(settings)
         return
-    cluster = Cluster.from_kubeconfig(settings.kubeconfig or options.default_kubeconfig(), settings.context)
-    cluster.version()
-    cluster.close()
+    with place.open_place(settings) as cluster:
+        cluster.version()
 
 
 def _run_probes(chosen: argparse.Namespace, rest: list[str]) -> int:
@@ -160,6 +201,8 @@ def pytest_run(
     return verdict.code if verdict.code is not None else _WITHOUT_VERDICT.get(code, ExitCode.ERROR)
 
 
+_WORST_FIRST = (ExitCode.INTERRUPTED, ExitCode.USAGE, ExitCode.NONCONFORMANT, ExitCode.ERROR, ExitCode.NOTHING,
+                ExitCode.CONFORMANT)
 _WITHOUT_VERDICT: dict[int, ExitCode] = {
     pytest.ExitCode.OK: ExitCode.CONFORMANT,  # a preview
     pytest.ExitCode.INTERRUPTED: ExitCode.INTERRUPTED,
@@ -231,16 +274,6 @@ def _selftest(chosen: argparse.Namespace, _: list[str]) -> int:
 
     return selftest(chosen.mutant, scope=chosen.scope, workers=chosen.workers, only_list=chosen.list,
                     markdown=chosen.markdown)
-
-
-def _cleanup(chosen: argparse.Namespace, _: list[str]) -> int:
-    cluster = Cluster.from_kubeconfig(Path(chosen.kubeconfig), chosen.context)
-    namespaces, _revision = cluster.list("v1", "namespaces", labels=RUN_LABEL)
-    for run in sorted({namespace["metadata"]["labels"][RUN_LABEL] for namespace in namespaces}):
-        print(f"removing what run {run} left")
-        remove_run(cluster, run)
-    print("nothing is left")
-    return ExitCode.CONFORMANT
 
 
 def _complain(error: Exception, code: ExitCode) -> int:

@@ -7,7 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from conformance.agents import AgentError
@@ -23,6 +23,8 @@ from conformance.waiting import NotConverged, Progress, Waited, eventually
 CONCURRENCY: Final = 8
 REQUEST_TIMEOUT: Final = 10.0
 DENIAL_TIMEOUT: Final = 2.0
+LOOK_TIMEOUT: Final = 1.5
+"""Seconds for a request of a look, which is repeated until the mesh's limit."""
 SILENCE: Final = 0.4
 """Seconds after which a datagram counts as unanswered, where no answer is expected."""
 CONTROL: Final = 50
@@ -127,9 +129,11 @@ class Client:
 
     def _converge(self, call: Call, expectation: Expectation) -> Waited[None]:
         limit = self._topology.mesh.convergence
+        # A request that hangs would use up the time of many looks.
+        hasty = replace(call, timeout=min(call.timeout, LOOK_TIMEOUT))
 
         def look() -> None:
-            expectation.plausible(self.probe(call, expectation.probe))
+            expectation.plausible(self.probe(hasty, expectation.probe))
 
         try:
             waited = eventually(look, what=f"{call} to be as expected", within=limit, interval=0.005,
@@ -153,6 +157,7 @@ class Client:
         return sample, self._seen(call, answers, {name: count for name, count in received.items() if count})
 
     def _send(self, sample: str, call: Call, requests: int) -> Sample:
+        self._topology.await_services()
         batch = Batch(sample, (call.request(),), count=requests, concurrency=CONCURRENCY, timeout=call.timeout)
         taken = self._topology.agent(self.workload).run(batch)
         self._evidence.exchanged(str(call), taken.exchanges)

@@ -8,13 +8,15 @@ send what a typed model would refuse (a fractional weight, a version that no cli
 from __future__ import annotations
 
 import copy
+import ipaddress
 import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import getproxies
 
 import urllib3
 import yaml
@@ -92,11 +94,16 @@ class Kind:
 class Cluster:
     """One cluster, reached by one kubeconfig context or by a pod's service account."""
 
-    def __init__(self, configuration: Configuration, name: str, source: Path | None = None) -> None:
+    def __init__(
+        self, configuration: Configuration, name: str, source: Path | None = None, context: str | None = None,
+    ) -> None:
         configuration.retries = False
         configuration.connection_pool_maxsize = 64
+        if configuration.proxy in getproxies().values() and _is_loopback(configuration.host):
+            configuration.proxy = None  # as kubectl does: no proxy of an office reaches this machine's own addresses
         self.name = name
         self.source = source
+        self.context = context
         self._client = ApiClient(configuration)
         self._kinds: dict[str, dict[str, Kind]] = {}
 
@@ -119,7 +126,7 @@ class Cluster:
             load_kube_config(str(path), context=context, client_configuration=configuration, persist_config=False)
         except (ConfigException, TypeError, ValueError, OSError) as error:
             raise KubeconfigError(doing, f"{error}") from error
-        return cls(configuration, context or "current context", path)
+        return cls(configuration, context or "current context", path, context)
 
     @classmethod
     def in_pod(cls, directory: Path) -> Cluster:
@@ -132,6 +139,11 @@ class Cluster:
         except ConfigException as error:
             raise ClusterError(f"reading the service account at {directory}", str(error)) from error
         return cls(configuration, "in-cluster")
+
+    @property
+    def proxy(self) -> str:
+        """The proxy through which the API server is asked; empty where there is none."""
+        return str(getattr(self._client.rest_client.pool_manager, "proxy", None) or "")
 
     def close(self) -> None:
         """Close the connections."""
@@ -169,15 +181,16 @@ class Cluster:
     def request(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None,
         content_type: str = "application/json", timeout: float | None = None, doing: str = "",
+        patience: float | None = None,
     ) -> bytes:
         """Send one request and return the body of the answer, waiting `timeout` seconds for each part of it.
 
         Throttling (429, after its Retry-After) and, where repeating is harmless, passing server errors are
-        waited out for at most PATIENCE seconds. Raises ClusterError or one of its subclasses.
+        waited out for at most `patience` seconds (PATIENCE). Raises ClusterError or one of its subclasses.
         """
         doing = doing or f"{method} {path}"
         timeout = READ_TIMEOUT if timeout is None else timeout
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + (PATIENCE if patience is None else patience)
         pause = 0.1
         while True:
             status, headers, data = self._send(method, path, query, body, content_type, timeout, doing)
@@ -424,7 +437,18 @@ def _error(doing: str, code: int, data: bytes) -> ClusterError:
                                            reason=reason)
 
 
+def _is_loopback(host: str) -> bool:
+    name = urlsplit(host).hostname or ""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
+
+
 def _trouble(error: Exception, timeout: float) -> str:
+    if isinstance(error, urllib3.exceptions.ProxyError):
+        return (f"the proxy of the environment (HTTPS_PROXY) or of the kubeconfig (proxy-url) does not reach it: "
+                f"{error.original_error}. Add the API server's host to NO_PROXY if it needs no proxy")
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
         return f"no answer within {timeout:g} s"
     if isinstance(error, urllib3.exceptions.NewConnectionError):

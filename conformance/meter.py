@@ -89,6 +89,7 @@ class Meter:
         return self._send(client, service, count, paths)
 
     def _send(self, client: str, service: Service, count: int, paths: Sequence[str]) -> Sample:
+        self.topology.await_services()
         identifier = next(self._ids)
         requests = tuple(Request(f"http://{service.hosts[0]}:{HTTP_PORT}{path}") for path in paths)
         sample = self.topology.agent(client).run(Batch(identifier, requests, count, _CONCURRENCY))

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from conformance.cluster import Cluster, ClusterError, Object, Rejected, describe
 from conformance.evidence import Evidence
-from conformance.service import DEFAULT_PORTS, Service
-from conformance.topology import RUN_LABEL, WORKLOAD_LABEL, Topology
+from conformance.service import DEFAULT_PORTS, WORKLOAD_LABEL, Service
+from conformance.topology import RUN_LABEL, Topology
 from conformance.waiting import NotYet, eventually
 
 
@@ -114,6 +114,7 @@ class Services:
     def create(self, service: Service) -> Service:
         """Create a Service that has been described."""
         self._objects.create(service.manifest())
+        self._topology.service_created()
         return service
 
     def _describe(

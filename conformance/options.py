@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from conformance.requirement import Level
 
 DEFAULT_REPORT_DIR: Final = Path("conformance-report")
 DEFAULT_MESH: Final = "reference"
+SERVICE_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
+POD_SECURITY: Final = ("privileged", "baseline", "restricted")
+_MIRROR: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*/?")
 
 
 class OptionError(Exception):
@@ -23,23 +27,30 @@ class OptionError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run is to do. Without `kubeconfig` and `context` it takes place in the sandbox."""
+    """What a run is to do. Without `kubeconfig`, `context` and `in_cluster` it takes place in the sandbox.
+
+    `in_cluster` is the directory of the service account of the pod that this runs in.
+    """
 
     meshes: tuple[str, ...] = (DEFAULT_MESH,)
     context: str | None = None
     kubeconfig: Path | None = None
+    in_cluster: Path | None = None
     patterns: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
     smi: str = smi.GENERATIONS[0]
     mutant: str = ""
     dry_run: bool = False
     keep: bool = False
+    provision: bool = False
+    registry: str = ""
+    pod_security: str = ""
     report_dir: Path | None = DEFAULT_REPORT_DIR
 
     @property
     def sandbox(self) -> bool:
         """Whether the run takes place in the embedded sandbox: no cluster was named."""
-        return self.context is None and self.kubeconfig is None
+        return self.context is None and self.kubeconfig is None and not self.in_cluster
 
     def command(self, *requirements: str) -> str:
         """Return the command that repeats the run, or these requirements of it."""
@@ -56,8 +67,12 @@ class Settings:
         words = ["--mesh", ",".join(self.meshes)] if self.meshes != (DEFAULT_MESH,) else []
         words += ["--kubeconfig", self.kubeconfig.name] if self.kubeconfig else []
         words += ["--context", self.context] if self.context else []
+        words += ["--in-cluster"] if self.in_cluster else []
         words += ["--smi", self.smi] if self.smi != smi.GENERATIONS[0] else []
-        return words + (["--mutant", self.mutant] if self.mutant else [])
+        words += ["--mutant", self.mutant] if self.mutant else []
+        words += ["--provision"] if self.provision else []
+        words += ["--registry", self.registry] if self.registry else []
+        return words + (["--pod-security", self.pod_security] if self.pod_security else [])
 
 
 def add_options(add: Callable[..., Any]) -> None:
@@ -75,18 +90,43 @@ def add_place(add: Callable[..., Any]) -> None:
     """Declare the options that say where something takes place and where its reports go."""
     add("--mesh", action="append", metavar="NAME", dest="conformance_mesh",
         help=f"mesh to judge, or path to its mesh.yaml; repeatable or a comma list (default: {DEFAULT_MESH})")
-    add("--context", metavar="NAME", dest="conformance_context",
-        help="kubeconfig context of the cluster to use; without this or --kubeconfig the sandbox is started")
-    add("--kubeconfig", metavar="FILE", dest="conformance_kubeconfig", help="kubeconfig of the cluster to use")
-    add("--smi", metavar="NAME", dest="conformance_smi",
-        help="what the sandbox serves: a version of SMI or what a mesh ships, one of "
-             f"{', '.join(dialect.names())} (default: {smi.GENERATIONS[0]})")
-    add("--mutant", metavar="NAME", dest="conformance_mutant",
-        help="break the sandbox's reference mesh in this way; `mesh-conformance selftest --list` names them")
+    add_cluster(add)
+    add("--provision", action="store_true", dest="conformance_provision",
+        help="install each mesh on the cluster before it is judged, and remove it afterwards")
+    add_setup(add)
+    add("--pod-security", choices=POD_SECURITY, dest="conformance_pod_security",
+        help="label the namespaces of the sample workloads with this level of Pod Security, where the cluster's own is "
+             "too strict for the mesh's sidecars")
     add("--keep", action="store_true", dest="conformance_keep",
         help="leave what was created in the cluster; a sandbox stays until Ctrl-C")
     add("--report-dir", metavar="DIR", dest="conformance_report_dir",
         help=f"directory for the reports (default: {DEFAULT_REPORT_DIR}; 'none' writes no files)")
+
+
+def add_cluster(add: Callable[..., Any]) -> None:
+    """Declare the options that name a cluster."""
+    add("--context", metavar="NAME", dest="conformance_context", action="append",
+        help="kubeconfig context of the cluster to use. `run` takes several: it makes one run after the other, each "
+             "with a directory of its own for its reports. Without a cluster it starts the sandbox")
+    add("--kubeconfig", metavar="FILE", dest="conformance_kubeconfig", help="kubeconfig of the cluster to use")
+    add("--in-cluster", nargs="?", const=SERVICE_ACCOUNT, metavar="DIR", dest="conformance_in_cluster",
+        help=f"use the cluster that this runs in a pod of, by the service account in DIR (default: {SERVICE_ACCOUNT})")
+
+
+def add_setup(add: Callable[..., Any]) -> None:
+    """Declare the options that say how a mesh is installed."""
+    add("--smi", metavar="NAME", dest="conformance_smi",
+        help="what is served beside the reference mesh: a version of SMI or what a mesh ships, one of "
+             f"{', '.join(dialect.names())} (default: {smi.GENERATIONS[0]})")
+    add("--mutant", metavar="NAME", dest="conformance_mutant",
+        help="break the reference mesh in this way; `mesh-conformance selftest --list` names them")
+    add("--registry", metavar="HOST/PREFIX", dest="conformance_registry",
+        help="take the images of all that the harness applies from this mirror; `mesh-conformance images` lists them")
+
+
+def contexts(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the contexts that were named, each once."""
+    return tuple(dict.fromkeys(values.get("conformance_context") or ()))
 
 
 def settings(values: Mapping[str, Any]) -> Settings:
@@ -104,14 +144,18 @@ def settings(values: Mapping[str, Any]) -> Settings:
     report_dir = values.get("conformance_report_dir") or str(DEFAULT_REPORT_DIR)
     read = Settings(
         meshes=meshes,
-        context=values.get("conformance_context"),
+        context=_one(contexts(values)),
         kubeconfig=Path(values["conformance_kubeconfig"]) if values.get("conformance_kubeconfig") else None,
+        in_cluster=Path(values["conformance_in_cluster"]) if values.get("conformance_in_cluster") else None,
         patterns=_items(values.get("conformance_requirement")),
         levels=_items(values.get("conformance_level")),
         smi=served,
         mutant=values.get("conformance_mutant") or "",
         dry_run=bool(values.get("conformance_dry_run")),
         keep=bool(values.get("conformance_keep")),
+        provision=bool(values.get("conformance_provision")),
+        registry=_registry(values.get("conformance_registry") or ""),
+        pod_security=values.get("conformance_pod_security") or "",
         report_dir=None if report_dir == "none" else Path(report_dir),
     )
     _check_place(read)
@@ -124,12 +168,37 @@ def default_kubeconfig() -> Path:
     return Path(first) if first else Path.home() / ".kube" / "config"
 
 
+def _one(names: tuple[str, ...]) -> str | None:
+    if len(names) > 1:
+        raise OptionError(f"one run takes place on one cluster, not on {', '.join(names)}: only `mesh-conformance run` "
+                          "makes one run after the other of them")
+    return names[0] if names else None
+
+
+def _registry(text: str) -> str:
+    if text and not _MIRROR.fullmatch(text):
+        raise OptionError(f"--registry {text}: not the name of a registry. It is HOST or HOST/PREFIX, such as "
+                          "registry.example.org/mirror, without https://")
+    return text.rstrip("/")
+
+
 def _check_place(read: Settings) -> None:
-    if read.sandbox and read.meshes != (DEFAULT_MESH,):
-        raise OptionError(f"the sandbox has no mesh {', '.join(read.meshes)}, only {DEFAULT_MESH}; "
-                          "name the cluster where it is installed with --context")
-    if not read.sandbox and (read.mutant or read.smi != smi.GENERATIONS[0]):
-        raise OptionError("--mutant and --smi are for the sandbox; leave out --context and --kubeconfig")
+    if read.in_cluster and (read.context or read.kubeconfig):
+        raise OptionError("--in-cluster is this pod's own cluster: leave out --context and --kubeconfig, or it")
+    if read.sandbox:
+        for wish, option in ((read.provision, "--provision"), (read.registry, "--registry")):
+            if wish:
+                raise OptionError(f"{option} is for a cluster; name it with --context or --kubeconfig. The sandbox "
+                                  "installs its mesh by itself")
+        if read.meshes != (DEFAULT_MESH,):
+            raise OptionError(f"the sandbox has no mesh {', '.join(read.meshes)}, only {DEFAULT_MESH}; "
+                              "name the cluster where it is installed with --context")
+    elif read.mutant or read.smi != smi.GENERATIONS[0]:
+        if not read.provision:
+            raise OptionError("--mutant and --smi say what is installed: leave out --context and --kubeconfig for the "
+                              "sandbox, or let --provision install it")
+        if read.meshes != (DEFAULT_MESH,):
+            raise OptionError(f"--mutant and --smi are for the mesh {DEFAULT_MESH}, not for {', '.join(read.meshes)}")
 
 
 def _items(values: list[str] | None) -> tuple[str, ...]:

@@ -14,11 +14,14 @@ from conformance import dialect as dialects
 from conformance import mesh as meshes
 from conformance.cluster import Cluster, Object
 from conformance.dialect import Dialect
-from conformance.mesh import ControlPlane, Mesh
-from conformance.options import Settings, default_kubeconfig
-from conformance.waiting import NotConverged, NotYet, Progress, eventually
+from conformance.lifecycle import availability
+from conformance.lifecycle.setup import Setup
+from conformance.mesh import Mesh
+from conformance.options import DEFAULT_MESH, Settings, default_kubeconfig
+from conformance.waiting import Progress
 
 AVAILABLE_WITHIN: Final = 60.0
+"""Seconds for a control plane in the sandbox, where nothing has to be pulled."""
 
 
 @contextmanager
@@ -26,45 +29,71 @@ def open_place(settings: Settings, progress: Progress | None = None) -> Iterator
     """Give the cluster of a run, and take down at the end what was started for it.
 
     Raises ClusterError when a named cluster cannot be reached, SandboxError when the sandbox cannot start,
-    MeshError when its mesh does not come up.
+    ProvisionError when its mesh does not come up.
     """
     if settings.sandbox:
         with _sandbox(settings, progress) as cluster:
             yield cluster
         return
-    cluster = Cluster.from_kubeconfig(settings.kubeconfig or default_kubeconfig(), settings.context)
+    cluster = named_cluster(settings)
     try:
         yield cluster
     finally:
         cluster.close()
 
 
+def named_cluster(settings: Settings) -> Cluster:
+    """Open the cluster that was named; close it in the end. Raises ClusterError when its credentials cannot be read."""
+    if settings.in_cluster:
+        return Cluster.in_pod(settings.in_cluster)
+    return Cluster.from_kubeconfig(settings.kubeconfig or default_kubeconfig(), settings.context)
+
+
 @contextmanager
 def _sandbox(settings: Settings, progress: Progress | None) -> Iterator[Cluster]:
     # Not at the top: a run on a named cluster needs none of the sandbox's machinery.
     from conformance.sandbox import Sandbox  # noqa: PLC0415
-    from conformance.sandbox.conversion.install import WORKLOAD, Webhook  # noqa: PLC0415
-    from conformance.sandbox.mutants import find  # noqa: PLC0415
 
     check_sandbox(settings)
-    dialect = dialects.load(settings.smi)
-    webhook = Webhook.create() if dialect.webhook else None
-    definitions = webhook.called_by(dialect.definitions()) if webhook else dialect.definitions()
-    if settings.mutant:
-        definitions = find(settings.mutant).definitions(definitions)
-    with Sandbox(crds=definitions) as sandbox:
+    wanted = setup(settings, settings.meshes[0])
+    with Sandbox(crds=wanted.definitions) as sandbox:
         cluster = Cluster.from_kubeconfig(sandbox.kubeconfig)
         try:
-            for obj in webhook.objects() if webhook else ():
-                cluster.apply(_told(obj, ["--mutant", settings.mutant] if settings.mutant else []))
-            install(cluster, meshes.load(settings.meshes[0]), settings.mutant, progress, dialect=dialect)
-            if webhook:
-                _await(cluster, (WORKLOAD,), "the conversion webhook", progress)
+            for obj in wanted.first:
+                cluster.apply(obj)
+            install(cluster, wanted.mesh, settings.mutant, progress, dialect=dialects.load(settings.smi))
+            availability.wait(cluster, wanted.also, "the conversion webhook", within=AVAILABLE_WITHIN,
+                              progress=progress)
             yield cluster
             if settings.keep:
                 _stay(cluster)
         finally:
             cluster.close()
+
+
+def setup(settings: Settings, name: str) -> Setup:
+    """Return what is put on a cluster for a mesh; of the reference mesh what `--smi` and `--mutant` ask for.
+
+    Raises MeshError.
+    """
+    mesh = meshes.load(name)
+    if name != DEFAULT_MESH:
+        return Setup(mesh)
+    from conformance.sandbox.conversion.install import WORKLOAD, Webhook  # noqa: PLC0415 - only this mesh needs them
+    from conformance.sandbox.mutants import find  # noqa: PLC0415 - as above
+
+    dialect = dialects.load(settings.smi)
+    webhook = Webhook.create() if dialect.webhook else None
+    definitions = webhook.called_by(dialect.definitions()) if webhook else dialect.definitions()
+    if settings.mutant:
+        definitions = find(settings.mutant).definitions(definitions)
+    arguments = ["--mutant", settings.mutant] if settings.mutant else []
+    return Setup(
+        mesh, tuple(definitions), exactly=definitions != dialects.load(Settings.smi).definitions(),
+        first=tuple(_told(obj, arguments) for obj in (webhook.objects() if webhook else ())),
+        also=(WORKLOAD,) if webhook else (),
+        change=lambda objects: _changed(objects, settings.mutant, dialect),
+    )
 
 
 def check_sandbox(settings: Settings) -> None:
@@ -80,7 +109,9 @@ def check_sandbox(settings: Settings) -> None:
 def mesh_in(settings: Settings, name: str) -> Mesh:
     """Return a mesh as it is in that place: the sandbox's claims what is served there. Raises MeshError."""
     found = meshes.load(name)
-    return dialects.load(settings.smi).spoken_by(found) if settings.sandbox else found
+    # Elsewhere the mesh's own description says it, unless the run itself installs what --smi asks for.
+    asked = settings.sandbox or (settings.provision and name == DEFAULT_MESH and settings.smi != Settings.smi)
+    return dialects.load(settings.smi).spoken_by(found) if asked else found
 
 
 def _stay(cluster: Cluster) -> None:
@@ -94,39 +125,18 @@ def install(
     cluster: Cluster, mesh: Mesh, mutant: str = "", progress: Progress | None = None, *,
     dialect: Dialect | None = None,
 ) -> None:
-    """Apply a mesh's manifests and wait until its control plane is available. Raises MeshError, ClusterError.
+    """Apply a mesh's manifests and wait until its control plane is available. Raises ProvisionError, ClusterError.
 
-    `dialect` says which optional parts of the reference mesh are installed, and how it is set up.
+    `dialect` says which optional parts of the reference mesh are installed, and how it is set up. Nothing is labelled:
+    this is for a cluster that goes with the run.
     """
-    for obj in _objects(mesh, mutant, dialect):
+    for obj in _changed(mesh.install_objects(), mutant, dialect):
         cluster.apply(obj)
-    _await(cluster, mesh.control_plane, f"the control plane of {mesh.title}", progress)
+    availability.wait(cluster, mesh.control_plane, f"the control plane of {mesh.title}", within=AVAILABLE_WITHIN,
+                      progress=progress)
 
 
-def _await(
-    cluster: Cluster, workloads: tuple[ControlPlane, ...], what: str, progress: Progress | None,
-) -> None:
-    """Wait until workloads are available. Raises MeshError, ClusterError."""
-    def available() -> None:
-        for workload in workloads:
-            found = cluster.get("apps/v1", workload.kind, workload.name, workload.namespace)
-            status = found.get("status", {})
-            if status.get("observedGeneration") != found["metadata"].get("generation"):
-                raise NotYet(f"{workload.name} was not looked at yet")
-            wanted = found["spec"].get("replicas", 1)
-            if status.get("updatedReplicas", 0) < wanted or status.get("availableReplicas", 0) < wanted:
-                raise NotYet(f"{workload.name}: {status.get('availableReplicas', 0)} of {wanted} pods are available")
-            if status.get("replicas", 0) > wanted:
-                raise NotYet(f"{workload.name}: the pods of an earlier version are still there")
-
-    try:
-        eventually(available, what=what, within=AVAILABLE_WITHIN, consecutive=1, longest=0.1, progress=progress)
-    except NotConverged as error:
-        raise meshes.MeshError(str(error)) from error
-
-
-def _objects(mesh: Mesh, mutant: str, dialect: Dialect | None) -> list[Object]:
-    objects = mesh.install_objects()
+def _changed(objects: list[Object], mutant: str, dialect: Dialect | None) -> list[Object]:
     arguments: list[str] = []
     if mutant:
         from conformance.sandbox.mutants import find  # noqa: PLC0415 - only a mutant needs them

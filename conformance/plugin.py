@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -15,6 +16,7 @@ from conformance import mesh as meshes
 from conformance import options, paths
 from conformance.checks import Check, result_of
 from conformance.options import OptionError, Settings
+from conformance.provisioning import Provisioning
 from conformance.report import codec
 from conformance.report.model import Header
 from conformance.reporting import HEADER_PROPERTY, RESULT_PROPERTY, Reporting
@@ -45,6 +47,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.import_plugin(f"{paths.fixtures_module()}.{name}")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Reporting(config, config.stash[SETTINGS]), "mesh-conformance-reporting")
+        settings, shared = config.stash[SETTINGS], getattr(config.option, "numprocesses", None)
+        if settings.provision and shared and not settings.dry_run:
+            provisioning = Provisioning(settings, partial(_say, config))
+            config.pluginmanager.register(provisioning, "mesh-conformance-provisioning")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -52,6 +58,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "mesh" in metafunc.fixturenames:
         names = [meshes.load(name).name for name in metafunc.config.stash[SETTINGS].meshes]
         metafunc.parametrize("mesh", metafunc.config.stash[SETTINGS].meshes, ids=names, indirect=True, scope="session")
+
+
+@pytest.hookimpl(optionalhook=True)  # xdist's, which may not be there
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each of several meshes on one cluster to one worker; of one mesh, any worker may do any check."""
+    asked = config.stash[SETTINGS].meshes
+    if len(asked) < 2:
+        return None
+    from conformance.distribution import MeshScheduling  # noqa: PLC0415 - needs xdist
+
+    return MeshScheduling([meshes.load(name).name for name in asked], config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

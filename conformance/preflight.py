@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from tabulate import tabulate
@@ -16,8 +16,8 @@ from conformance.outcome import Outcome
 from conformance.place import mesh_in, open_place
 from conformance.report.model import Component, MeshUnderTest
 from conformance.requirement import Requirement
-from conformance.run import Surroundings
-from conformance.smi import ACCESS, SPECS, SPLIT, ServedApis
+from conformance.run import UNKNOWN, Surroundings
+from conformance.smi import ACCESS, DEFINITIONS, RESOURCES, SPECS, SPLIT, ServedApis
 from conformance.topology import Topology
 
 _SUBJECTS: Final[Mapping[str, str]] = {
@@ -33,11 +33,18 @@ _MAKERS: Final[Mapping[str, tuple[str, str]]] = {
 """The fixtures that make objects, with group and kind: what a check cannot do without."""
 
 
-def look_around(cluster: Cluster, topology: Topology, apis: ServedApis, policy: str = "") -> Surroundings:
-    """Read the versions of everything that a record's header names. `policy` is what was found of its mode."""
+def look_around(
+    cluster: Cluster, topology: Topology, apis: ServedApis, policy: str = "", asked: Sequence[Mesh] = (),
+) -> Surroundings:
+    """Read the versions of everything that a record's header names.
+
+    `policy` is what was found of the mode of the mesh under test, `asked` are all meshes of the run.
+    """
     mesh = topology.mesh
-    version = mesh.version(cluster) or "unknown"
-    return Surroundings(cluster.version(), (MeshUnderTest(mesh.name, version, _proxy(topology), policy),), apis)
+    found = {mesh.name: MeshUnderTest(mesh.name, mesh.version(cluster) or UNKNOWN, _proxy(topology), policy)}
+    for other in asked:
+        found.setdefault(other.name, MeshUnderTest(other.name, other.version(cluster) or UNKNOWN))
+    return Surroundings(cluster.version(), tuple(found.values()), apis)
 
 
 def preview(settings: Settings, rows: Mapping[Requirement, Iterable[str]]) -> str:
@@ -51,7 +58,8 @@ def preview(settings: Settings, rows: Mapping[Requirement, Iterable[str]]) -> st
         installed = {mesh.name: mesh.version(cluster) for mesh in found}
         apis = {mesh.name: smi.served_apis(cluster, mesh.claims) for mesh in found}
         table = [
-            (row.id, row.level.value, mesh.name, _prospect(row, fixtures, mesh, installed[mesh.name], apis[mesh.name]))
+            (row.id, row.level.value, mesh.name, _prospect(row, fixtures, mesh, installed[mesh.name], apis[mesh.name])
+             if installed[mesh.name] or not settings.provision else "be known once the mesh is installed")
             for mesh in found for row, fixtures in rows.items()
         ]
         lines = [f"Kubernetes {cluster.version()}"]
@@ -65,12 +73,12 @@ def obstacle(
 ) -> tuple[Outcome, str] | None:
     """Return why a mesh cannot be held to a requirement, or None. `fixtures` are those that the check uses."""
     version = apis.version(row.api)
+    if unclaimed := _unclaimed(mesh, row.api, version):
+        return Outcome.UNSUPPORTED, unclaimed
     if version is None:
         unknown = apis.unknown(row.api)
         found = f"serves only {', '.join(unknown)}, which no release of SMI has" if unknown else "does not serve it"
         return Outcome.UNSUPPORTED, f"{row.api}: the cluster {found}"
-    if not mesh.claims(row.api, version):
-        return Outcome.UNSUPPORTED, f"{mesh.title} does not claim {row.api}/{version}"
     if not row.applies_to(version):
         return Outcome.NOT_APPLICABLE, f"{row.api}/{version} has no such requirement"
     for group, kind in _needs(row, fixtures):
@@ -80,6 +88,15 @@ def obstacle(
         if not mesh.claims(group, served):
             return Outcome.UNSUPPORTED, f"the check needs a {kind}, and {mesh.title} does not claim {group}/{served}"
     return None
+
+
+def _unclaimed(mesh: Mesh, group: str, version: str | None) -> str:
+    """Say that a mesh does not claim what the cluster serves of an API, or nothing of that API whatever is served."""
+    if group == DEFINITIONS and not any(mesh.apis.get(resource) for resource in RESOURCES):
+        return f"{mesh.title} claims none of SMI's kinds, so that their definitions are not its own"
+    if group != DEFINITIONS and not mesh.apis.get(group):
+        return f"{mesh.title} claims no version of {group}"
+    return f"{mesh.title} does not claim {group}/{version}" if version and not mesh.claims(group, version) else ""
 
 
 def _needs(row: Requirement, fixtures: Iterable[str]) -> list[tuple[str, str]]:

@@ -91,9 +91,14 @@ class Run:
         return verdicts(self.results, expected=expected, left_out=left_out)
 
     def _cases(self, requirement: Requirement) -> list[Case]:
-        """Return the judged cases of a requirement: one per mesh, in the version that is served."""
-        served = smi.ServedApis(self._header.apis if self._header else {}).version(requirement.api)
-        version = served or requirement.versions[-1]
-        if not requirement.judged or not requirement.applies_to(version):
+        """Return the judged cases of a requirement: one per mesh, in the version in which that mesh is judged.
+
+        The header tells what the first mesh was judged in, the results tell it of every mesh.
+        """
+        if not requirement.judged:
             return []
-        return [Case(mesh.name, requirement.api, version, requirement.id) for mesh in self._meshes]
+        served = smi.ServedApis(self._header.apis if self._header else {}).version(requirement.api)
+        seen = {result.mesh: result.version for result in self.results if result.api == requirement.api}
+        versions = {mesh.name: seen.get(mesh.name) or served or requirement.versions[-1] for mesh in self._meshes}
+        return [Case(mesh, requirement.api, version, requirement.id) for mesh, version in versions.items()
+                if requirement.applies_to(version)]

@@ -9,6 +9,7 @@ from typing import Final
 from conformance.cluster import Object
 
 HTTP_PORT: Final = 8080
+WORKLOAD_LABEL: Final = "workload"
 DEFAULT_PORTS: Final[Mapping[str, tuple[int, int]]] = {"http": (HTTP_PORT, HTTP_PORT)}
 
 

@@ -12,17 +12,17 @@ import yaml
 
 from conformance import paths
 from conformance.agents import Agent
+from conformance.arrival import Arrival
 from conformance.cluster import Cluster, Object
 from conformance.lifecycle.images import through
 from conformance.mesh import Mesh
 from conformance.pods import Pod, as_pod, autopsy, is_ready, state_of, trouble_of
-from conformance.service import Service, cluster_names
+from conformance.service import WORKLOAD_LABEL, Service, cluster_names
 from conformance.smi import Account
 from conformance.waiting import NotConverged, NotYet, Progress, eventually
 from conformance.workloads import libraries
 
 RUN_LABEL: Final = "mesh-conformance/run"
-WORKLOAD_LABEL: Final = "workload"
 POD_SECURITY: Final = "pod-security.kubernetes.io/enforce"
 GUARDED: Final = "guarded"
 """The role of the namespace in which access is denied by default; the workload there has the same name."""
@@ -67,6 +67,7 @@ class Topology:
         self._workloads: dict[str, Workload] = {}
         self._registry = registry
         self._namespace_labels = {POD_SECURITY: pod_security} if pod_security else {}
+        self._arrival = Arrival(cluster, {RUN_LABEL: run}, progress)
         self._template = _load("agent.yaml")
         self._described = _load(described)
         self._namespaces = {entry["name"]: bool(entry["mesh"]) for entry in self._described["namespaces"]}
@@ -88,6 +89,7 @@ class Topology:
             self._create(workload)
         for name in self.standing():
             self.cluster.apply(self.service(name).manifest())
+        self.service_created()
         self.settle(workload.name for workload in workloads)
 
     def deploy(self, name: str, labels: Mapping[str, str], *, account: str = "", role: str = "app",
@@ -149,6 +151,18 @@ class Topology:
     def standing(self) -> tuple[str, ...]:
         """Return the workloads that have a Service as long as the run."""
         return tuple(name for name in self._described["services"] if name in self._workloads)
+
+    def service_created(self) -> None:
+        """Note that there is a new Service, which clients have to wait for."""
+        self._arrival.expect()
+
+    def await_services(self) -> None:
+        """Wait until the cluster, whatever its mesh does, leads clients to the Services created so far."""
+        self._arrival.wait(self)
+
+    def outside(self) -> tuple[str, ...]:
+        """Return the workloads that are not part of the mesh and whose pods are ready."""
+        return tuple(name for name, workload in self._workloads.items() if not workload.mesh and name in self._pods)
 
     def in_mesh(self, workload: str) -> bool:
         """Tell whether a workload's pods are part of the mesh."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conformance.agents import AgentError
-from conformance.client import Call, Client, ControlFailed
+from conformance.client import LOOK_TIMEOUT, REQUEST_TIMEOUT, Call, Client, ControlFailed
 from conformance.evidence import Evidence
 from conformance.expect import Only
 from conformance.outcome import Nonconformance, outcome_of
@@ -29,6 +29,9 @@ class Topology:
 
     def agent(self, _):
         return self
+
+    def await_services(self):
+        pass
 
     def run(self, batch):
         self.sent.append(batch)
@@ -124,4 +127,13 @@ def test_denials_are_not_waited_for_as_long_as_answers_are():
     sender = client(Failure("timeout"))
     sender.is_denied(ROOT, protocol="udp", port=8300)
     sender.is_denied(ROOT)
-    assert {batch.timeout for batch in sender._topology.sent} == {0.4, 2.0}
+    assert {batch.timeout for batch in sender._topology.sent} == {0.4, LOOK_TIMEOUT, 2.0}
+
+
+def test_a_look_does_not_wait_for_long_and_the_sample_does():
+    """One request that hangs would otherwise be all that a look within the mesh's limit comes to."""
+    sender = client(V1)
+    sender.sees(ROOT, Only(ROOT), requests=10)
+    *looks, sample = [batch.timeout for batch in sender._topology.sent]
+    assert set(looks) == {LOOK_TIMEOUT}
+    assert sample == REQUEST_TIMEOUT

@@ -269,6 +269,9 @@ class Topology:
     def agent(self, _):
         return self
 
+    def await_services(self):
+        pass
+
     def run(self, batch):
         outcomes = tuple(
             Answer(503 if batch.requests[number % len(batch.requests)].url.endswith(FAILING) else 200, "web-1")

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from conformance import paths, selftest
-from conformance.jury import Jury
 from conformance.cli import main
+from conformance.jury import Jury
 from conformance.kill_matrix import Kill
 from conformance.requirement import catalogue
 from conformance.sandbox.mutants import MUTANTS, Mutant
