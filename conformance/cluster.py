@@ -26,48 +26,28 @@ from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.incluster_config import InClusterConfigLoader
 from kubernetes.config.kube_config import load_kube_config
 
+from conformance.cluster_errors import (
+    CONNECT_TIMEOUT,
+    ClusterError,
+    Conflict,
+    Gone,
+    KubeconfigError,
+    NotFound,
+    Rejected,
+    refusal,
+    trouble,
+)
+
+__all__ = [
+    "Cluster", "ClusterError", "Conflict", "Gone", "Kind", "KubeconfigError", "NotFound", "Object", "Rejected",
+    "describe",
+]
+
 Object = dict[str, Any]
 
 FIELD_MANAGER: Final = "mesh-conformance"
-CONNECT_TIMEOUT: Final = 5.0
 READ_TIMEOUT: Final = 30.0
 PATIENCE: Final = 20.0  # seconds that throttling and passing server errors are waited out, over all tries of a call
-
-
-class ClusterError(Exception):
-    """The cluster could not be reached, or refused or failed a call. Never the fault of the mesh."""
-
-    def __init__(self, doing: str, found: str, *, code: int = 0, reason: str = "") -> None:
-        super().__init__(f"{doing}: {found}")
-        self.doing = doing
-        self.found = found
-        self.code = code
-        self.reason = reason
-
-
-class KubeconfigError(ClusterError):
-    """The kubeconfig is missing, unreadable or has no such context: nothing was asked of any cluster."""
-
-
-class NotFound(ClusterError):  # noqa: N818 - the field's word for it
-    """The object, resource or version does not exist (HTTP 404)."""
-
-
-class Conflict(ClusterError):  # noqa: N818
-    """The object exists already, or was changed meanwhile (HTTP 409)."""
-
-
-class Rejected(ClusterError):  # noqa: N818
-    """Validation or an admission controller refused the object (HTTP 400, 403, 422)."""
-
-
-class Gone(ClusterError):  # noqa: N818
-    """The watch asked for a revision that the server no longer has (HTTP 410)."""
-
-
-_ERRORS: Final[Mapping[int, type[ClusterError]]] = {
-    400: Rejected, 403: Rejected, 404: NotFound, 409: Conflict, 410: Gone, 422: Rejected,
-}
 
 
 @dataclass(frozen=True)
@@ -199,7 +179,7 @@ class Cluster:
             again = status == 429 or (status in (500, 502, 503, 504) and method == "GET")
             delay = max(pause, _retry_after(headers))
             if not again or time.monotonic() + delay > until:
-                raise _error(doing, status, data)
+                raise refusal(doing, status, data)
             time.sleep(delay)
             pause = min(2 * pause, 2.0)
 
@@ -211,7 +191,7 @@ class Cluster:
         try:
             return response.status, response.headers, response.read()
         except urllib3.exceptions.HTTPError as error:
-            raise ClusterError(doing, _trouble(error, timeout)) from error
+            raise ClusterError(doing, trouble(error, timeout)) from error
         finally:
             response.release_conn()
 
@@ -234,7 +214,7 @@ class Cluster:
                 timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout),
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise ClusterError(doing, _trouble(error, timeout)) from error
+            raise ClusterError(doing, trouble(error, timeout)) from error
 
     def json(self, method: str, path: str, **parts: Any) -> Object:
         """Send one request and parse its JSON answer."""
@@ -344,14 +324,14 @@ class Cluster:
         response = self._open("GET", path, query, None, "", timeout + 10, doing)
         try:
             if response.status >= 400:
-                raise _error(doing, response.status, response.read())
+                raise refusal(doing, response.status, response.read())
             for line in _lines(response):
                 event = json.loads(line)
                 if event["type"] == "ERROR":
-                    raise _error(doing, int(event["object"].get("code", 500)), json.dumps(event["object"]).encode())
+                    raise refusal(doing, int(event["object"].get("code", 500)), json.dumps(event["object"]).encode())
                 yield event["type"], event["object"]
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise ClusterError(doing, _trouble(error, timeout)) from error
+            raise ClusterError(doing, trouble(error, timeout)) from error
         finally:
             response.close()
 
@@ -424,38 +404,12 @@ def _retry_after(headers: Mapping[str, str]) -> float:
         return 0.0
 
 
-def _error(doing: str, code: int, data: bytes) -> ClusterError:
-    message, reason = data.decode("utf-8", "replace").strip()[:500], ""
-    try:
-        status = json.loads(data)
-        message, reason = str(status.get("message", message)), str(status.get("reason", ""))
-    except (ValueError, AttributeError):
-        pass
-    if code == 401:
-        message = f"{message or 'Unauthorized'}. The credential is missing, wrong or expired"
-    return _ERRORS.get(code, ClusterError)(doing, f"{message or 'no reason given'} (HTTP {code})", code=code,
-                                           reason=reason)
-
-
 def _is_loopback(host: str) -> bool:
     name = urlsplit(host).hostname or ""
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return name == "localhost"
-
-
-def _trouble(error: Exception, timeout: float) -> str:
-    if isinstance(error, urllib3.exceptions.ProxyError):
-        return (f"the proxy of the environment (HTTPS_PROXY) or of the kubeconfig (proxy-url) does not reach it: "
-                f"{error.original_error}. Add the API server's host to NO_PROXY if it needs no proxy")
-    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
-        return f"no answer within {timeout:g} s"
-    if isinstance(error, urllib3.exceptions.NewConnectionError):
-        return f"the connection was refused ({error.__cause__ or error}). Is the API server running?"
-    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
-        return f"no connection within {CONNECT_TIMEOUT:g} s. Is the API server running?"
-    return f"{type(error).__name__}: {error}"
 
 
 def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:

@@ -44,9 +44,9 @@ def _program(name: str, place: str, takes: str) -> Program:
     return Program(name, VERSION, takes, _STAMPS, module="istio", package=f"{_MODULE}/{place}/cmd/{name}", tags=_TAGS)
 
 
-AGENT: Final = _program("pilot-agent", "pilot", "about 3 minutes")
-DISCOVERY: Final = _program("pilot-discovery", "pilot", "5 to 10 minutes")
-CONTROL: Final = _program("istioctl", "istioctl", "about a minute")
+AGENT: Final = _program("pilot-agent", "pilot", "2 to 4 minutes")
+DISCOVERY: Final = _program("pilot-discovery", "pilot", "8 to 20 minutes")
+CONTROL: Final = _program("istioctl", "istioctl", "1 to 3 minutes")
 
 
 @dataclass(frozen=True)

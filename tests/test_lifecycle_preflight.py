@@ -98,6 +98,7 @@ def test_a_cluster_where_a_run_can_begin(sandbox, preflight):
 def test_a_mesh_that_is_not_there_or_is_there_already(sandbox, preflight):
     code, told = preflight(sandbox.kubeconfig, "--mesh", "istio")
     assert (code, "problem  mesh: Istio is not installed: install it" in told) == (ExitCode.ERROR, True)
+    assert "note     mesh: Reference mesh is there as well: 0.1.0 in reference-mesh" in told
     code, told = preflight(sandbox.kubeconfig, "--provision")
     assert code == ExitCode.ERROR
     assert "problem  mesh: Reference mesh is installed already (0.1.0 in reference-mesh): run without" in told

@@ -14,7 +14,7 @@ from conformance import paths, smi
 from conformance.cluster import Cluster, ClusterError, NotFound, Object, Rejected
 from conformance.lifecycle import blocked, cleaning, images, permissions
 from conformance.lifecycle.permissions import Right
-from conformance.mesh import Mesh, MeshError
+from conformance.mesh import Mesh, MeshError, load, names
 from conformance.topology import POD_SECURITY, RUN_LABEL
 
 _WHERE: Final = "default"
@@ -100,6 +100,12 @@ def _meshes(cluster: Cluster, plan: Plan) -> Iterator[Finding]:
             yield _ok("mesh", f"{mesh.title} is not installed; the run installs it")
         else:
             yield _problem("mesh", f"{mesh.title} is not installed: install it, or let --provision do it")
+    asked = {mesh.base for mesh in plan.meshes}
+    for other in (load(name) for name in names() if name not in asked):
+        there = ", ".join(f"{each.version} in {each.namespace}" for each in other.installations(cluster))
+        if there:
+            yield _note("mesh", f"{other.title} is there as well: {there}. Of an API that both bring, one definition "
+                                "is served")
 
 
 def _served(cluster: Cluster) -> Iterator[Finding]:

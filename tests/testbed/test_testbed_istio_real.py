@@ -1,7 +1,7 @@
 """Istio on a real Kubernetes, by the harness alone: installed, found, injected, judged, and gone without a trace.
 
-Istio is built first, which takes ten minutes where it has not been built before. Where a registry refuses its modules,
-everything here is left out, and pytest's summary says why.
+Istio is built first, which takes 10 to 25 minutes where it has not been built before. Where a registry refuses its
+modules, everything here is left out, and pytest's summary says why.
 """
 
 from __future__ import annotations
