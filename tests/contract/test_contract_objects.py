@@ -75,12 +75,18 @@ def test_refusals(api, maps, method, path, body, code, reason):
     ("key", "words"),
     [("a/b/c", "a qualified name must consist of"), ("UPPER/x", "prefix part a lowercase RFC 1123 subdomain"),
      ("/x", "prefix part must be non-empty"), ("x/", "name part must be non-empty"),
-     ("x" * 64, "name part must be no more than 63 bytes"), ("-x", "name part must consist of")],
+     ("x" * 64, "name part must be no more than 63 characters"), ("-x", "name part must consist of")],
 )  # fmt: skip
 def test_keys_of_labels(api, maps, key, words):
     answer = api("POST", maps, named("x", labels={key: "y"}))
     assert (answer.status, answer.fields) == (422, {"metadata.labels"})
     assert f'metadata.labels: Invalid value: "{key}": {words}' in answer.body["message"]
+
+
+def test_a_name_has_an_end(api, maps):
+    answer = api("POST", maps, named("x" * 254))
+    assert (answer.status, answer.fields) == (422, {"metadata.name"})
+    assert "must be no more than 253 characters" in answer.body["message"]
 
 
 def test_media_types(api, maps):

@@ -77,7 +77,7 @@ def name_problem(resource: Resource, name: str) -> str | None:
     usual = _RBAC_NAME_RULE if resource.group == "rbac.authorization.k8s.io" else _NAME_RULE
     pattern, longest, rule = _NAME_RULES.get(resource.key, usual)
     if len(name) > longest:
-        return f"must be no more than {longest} bytes"
+        return f"must be no more than {longest} characters"
     return None if re.fullmatch(pattern, name) else rule
 
 
@@ -186,7 +186,7 @@ def _name_part_problem(key: str) -> str:
     if not short:
         return f"name part must be non-empty, name part {_QUALIFIED_RULE}"
     if len(short) > 63:
-        return "name part must be no more than 63 bytes"
+        return "name part must be no more than 63 characters"
     return "" if re.fullmatch(_QUALIFIED, short) else f"name part {_QUALIFIED_RULE}"
 
 
