@@ -57,7 +57,7 @@ def judge(
 ) -> Iterator[Kill]:
     """Judge mutants, so many at a time, and yield the row of each; at last that of the mesh as it is, where asked.
 
-    It comes last, divided among the sandboxes in which the mutants were: it shows that they left nothing behind.
+    It comes last, divided among sandboxes of its own.
     """
     workers = max(1, workers)
     runs: list[tuple[Mutant | None, list[str]]] = [(mutant, against(mutant, judged, scope)) for mutant in mutants]
