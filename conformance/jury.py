@@ -57,8 +57,8 @@ class Jury:
         with TemporaryDirectory(prefix="mesh-conformance-selftest-") as directory:
             output = Path(directory) / OUTPUT
             try:
-                # The mesh as it is gets sandboxes of its own: in one that mutants had used, on a busy machine, it failed
-                # four checks of metrics. What they left there is not known; names that repeat are not it.
+                # The mesh as it is gets sandboxes of its own: in one that mutants had used, on a busy machine, it
+                # failed four checks of metrics. What they left there is not known; names that repeat are not it.
                 if subject is not None and subject.replaceable:
                     self._in_series(Task(subject.name, tuple(requirements), directory))
                 else:
