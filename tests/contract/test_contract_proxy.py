@@ -10,9 +10,13 @@ import http.server
 
 class Echo(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        # What came is read first: to close a connection with unread bytes resets it, and the answer may be lost.
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        answer = f"{self.command} {self.path}".encode()
         self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
-        self.wfile.write(f"{self.command} {self.path}".encode())
+        self.wfile.write(answer)
     do_POST = do_GET
     def log_message(self, *_):
         pass
