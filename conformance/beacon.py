@@ -2,34 +2,36 @@
 
 Some checks expect traffic to stay as it is (weight 0, a backend that is missing). Looking at that traffic cannot
 tell a mesh that does right from one that has not noticed yet, so a split of a Service of its own is created after
-the change under test and waited for at every client. A mesh on which it never takes effect is given its whole
-documented limit.
+the change under test and waited for at every client; an HTTPRoute where that is what is changed. A mesh on which it
+never takes effect is given its whole documented limit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from conformance import smi
 from conformance.client import Call, Client
+from conformance.cluster import Object
 from conformance.evidence import Evidence
 from conformance.expect import Expectation, Only
 from conformance.objects import Objects, Services
 from conformance.service import Service
-from conformance.smi import ServedApis
 from conformance.waiting import NotConverged, Progress, eventually
+
+Lit = Callable[[str, Service, Sequence[Service]], Object]
+"""Renders what divides the traffic for a Service over others: the name of the object, the Service, the others."""
 
 
 class Beacon:
-    """Lights a new beacon for each change of one check."""
+    """Lights a new beacon for each change of one check. `lit` renders it: an object of the kind that is changed."""
 
     def __init__(
-        self, objects: Objects, services: Services, apis: ServedApis, clients: Sequence[Client],
+        self, objects: Objects, services: Services, lit: Lit, clients: Sequence[Client],
         backends: tuple[Service, Service], within: float, evidence: Evidence, progress: Progress | None = None,
     ) -> None:
         self._objects = objects
         self._services = services
-        self._apis = apis
+        self._lit = lit
         self._clients = clients
         self._backends = backends
         self._within = within
@@ -37,13 +39,13 @@ class Beacon:
         self._progress = progress
 
     def __call__(self) -> None:
-        """Wait until a split that is created now is in effect at every client, at most the mesh's limit."""
+        """Wait until a beacon that is created now is in effect at every client, at most the mesh's limit."""
         root = self._services("beacon", "v1")
-        weights = {backend.name: 1 for backend in self._backends}
-        split = smi.traffic_split(self._apis, self._objects.name("beacon"), root.namespace, root.name, weights)
-        self._objects.create(split)
-        until_lit("a new split", self._clients, Call(root.hosts[0]), Only(*self._backends), 4,
-                  within=self._within, evidence=self._evidence, progress=self._progress)
+        beacon = self._lit(self._objects.name("beacon"), root, self._backends)
+        self._objects.create(beacon)
+        what = "a new split" if beacon["kind"] == "TrafficSplit" else f"a new {beacon['kind']}"
+        until_lit(what, self._clients, Call(root.hosts[0]), Only(*self._backends), 4, within=self._within,
+                  evidence=self._evidence, progress=self._progress)
 
 
 def until_lit(

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from conformance import described, paths, smi
+from conformance import described, gateway, paths, smi
 from conformance.cluster import Object
 from conformance.mesh import Marks, Mesh
 from conformance.smi import METRICS, RELEASED, Serving
@@ -29,6 +29,7 @@ class Dialect:
 
     `access` is what happens to traffic that no TrafficTarget speaks of; `exempt` whether a namespace can be left out
     of deny-by-default. `kinds` are the kinds of custom resources; `webhook` says that one converts between versions.
+    `gateway`: HTTPRoutes of the Gateway API are served besides.
     """
 
     name: str
@@ -39,10 +40,12 @@ class Dialect:
     exempt: bool = True
     metrics: bool = True
     webhook: bool = False
+    gateway: bool = False
 
     def definitions(self) -> list[Object]:
         """Return the CustomResourceDefinitions."""
-        return [smi.custom_resource_definition(kind, serving) for kind, serving in self.kinds.items()]
+        own = [smi.custom_resource_definition(kind, serving) for kind, serving in self.kinds.items()]
+        return own + ([gateway.definition()] if self.gateway else [])
 
     def apis(self) -> Mapping[str, tuple[str, ...]]:
         """Return the served versions of each API group, newest first."""
@@ -50,7 +53,8 @@ class Dialect:
         for definition in self.definitions():
             versions = {version["name"] for version in definition["spec"]["versions"] if version["served"]}
             served.setdefault(definition["spec"]["group"], set()).update(versions)
-        return {group: tuple(sorted(versions, reverse=True)) for group, versions in served.items()}
+        return {group: tuple(version for version in RELEASED[group] if version in versions)
+                for group, versions in served.items()}
 
     def spoken_by(self, mesh: Mesh) -> Mesh:
         """Return a mesh as it is when it speaks this dialect: what it claims, and whether it exempts namespaces."""
@@ -82,6 +86,7 @@ def parse(file: Path) -> Dialect:
         name=file.stem, title=data["title"], source=data["source"],
         kinds={kind: _serving(serving) for kind, serving in data["kinds"].items()},
         access=data["access"], exempt=data["exempt"], metrics=data["metrics"], webhook=data["conversion"] == "webhook",
+        gateway=data.get("gateway", False),
     )
     try:
         found.definitions()

@@ -11,6 +11,7 @@ from tabulate import tabulate
 
 from conformance import statistics
 from conformance.expect import MISSED, Allowed, Denied, Only, Spread, Weights
+from conformance.expect_errors import Answered
 from conformance.rehearsal import Planned, Rehearsal
 
 Format = Literal["table", "markdown"]
@@ -49,6 +50,8 @@ def power_of(planned: Planned) -> Power:
             return Power("all allowed", size, 0.0, f"{leak:.1%} denied", 1 - MISSED)
         case Denied():
             return Power("all denied", size, 0.0, f"{leak:.1%} let through", 1 - MISSED)
+        case Answered():
+            return Power(f"all answered {expectation.status}", size, 0.0, f"{leak:.1%} answered otherwise", 1 - MISSED)
         case Only():
             return Power("nobody else answers", size, 0.0, f"{leak:.1%} answered by others", 1 - MISSED)
     raise TypeError(f"the false-alarm rate of {type(expectation).__name__} is not known; say it in {__name__}")

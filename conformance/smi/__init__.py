@@ -7,6 +7,7 @@ from conformance.smi.access import Account, Rule, traffic_target, usual_port
 from conformance.smi.apis import (
     ACCESS,
     DEFINITIONS,
+    GATEWAY,
     METRICS,
     RELEASED,
     RESOURCES,
@@ -31,8 +32,8 @@ from conformance.smi.specs import EVERYTHING, HTTPMatch, has_ports, http_route_g
 from conformance.smi.splits import traffic_split
 
 __all__ = [
-    "ACCESS", "DEFINITIONS", "EVERYTHING", "GENERATIONS", "METRICS", "RELEASED", "RESOURCES", "SPECS", "SPLIT",
-    "Account", "HTTPMatch", "HeaderShape", "NotExpressible", "NotServed", "Rule", "ServedApis", "Serving",
+    "ACCESS", "DEFINITIONS", "EVERYTHING", "GATEWAY", "GENERATIONS", "METRICS", "RELEASED", "RESOURCES", "SPECS",
+    "SPLIT", "Account", "HTTPMatch", "HeaderShape", "NotExpressible", "NotServed", "Rule", "ServedApis", "Serving",
     "compatibility", "custom_resource_definition", "custom_resource_definitions", "declared_shape", "has_ports",
     "http_route_group", "project_definitions", "served_apis", "tcp_route", "traffic_split", "traffic_target",
     "udp_route", "usual_port",

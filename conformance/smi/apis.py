@@ -15,6 +15,8 @@ SPLIT: Final = "split.smi-spec.io"
 SPECS: Final = "specs.smi-spec.io"
 ACCESS: Final = "access.smi-spec.io"
 METRICS: Final = "metrics.smi-spec.io"
+GATEWAY: Final = "gateway.networking.k8s.io"
+"""The group of SMI's successor, whose objects `conformance.gateway` writes."""
 DEFINITIONS: Final = "apiextensions.k8s.io"
 """The group under which requirements stand that concern the CustomResourceDefinitions of all SMI groups."""
 
@@ -26,9 +28,10 @@ RELEASED: Final[Mapping[str, tuple[str, ...]]] = {
     SPECS: ("v1alpha4", "v1alpha3", "v1alpha2", "v1alpha1"),
     ACCESS: ("v1alpha3", "v1alpha2", "v1alpha1"),
     METRICS: ("v1alpha1",),
+    GATEWAY: ("v1", "v1beta1"),
     DEFINITIONS: ("v1",),
 }
-"""The versions that a release of SMI has, newest first."""
+"""The versions that a release of SMI has, or of the Gateway API, newest first."""
 
 HeaderShape = Literal["map", "list"]
 
@@ -87,11 +90,12 @@ def served_apis(cluster: Cluster, claims: Callable[[str, str], bool] | None = No
     specification's text as a map (smi-spec#233), so the served schema decides.
     """
     groups = cluster.groups()
-    served = {group: groups.get(group, ()) for group in (*RESOURCES, METRICS, DEFINITIONS)}
+    served = {group: groups.get(group, ()) for group in (*RESOURCES, METRICS, GATEWAY, DEFINITIONS)}
     served[METRICS] = served[METRICS] or _registered(cluster)
     served = {group: _claimed(group, versions, claims) for group, versions in served.items() if versions}
     kinds = {
-        f"{group}/{version}": cluster.kinds(group, version) for group in RESOURCES for version in served.get(group, ())
+        f"{group}/{version}": cluster.kinds(group, version)
+        for group in (*RESOURCES, GATEWAY) for version in served.get(group, ())
     }
     apis = ServedApis(served, kinds=kinds)
     return ServedApis(served, _header_shape(cluster, apis.version(SPECS, "HTTPRouteGroup")), kinds)

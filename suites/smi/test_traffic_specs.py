@@ -8,6 +8,7 @@ is denied.
 
 from __future__ import annotations
 
+from conformance import behaviours
 from conformance.cluster import ClusterError
 from conformance.requirement import requirement
 from conformance.smi import SPECS, HTTPMatch
@@ -57,11 +58,7 @@ def test_path_is_an_expression_anchored_at_its_start(guarded, target, rules, cli
 @requirement("HRG-004", level="B", versions=EVERY, api=SPECS, spec="HTTPRouteGroup: methods")
 def test_only_listed_methods(guarded, target, rules, client):
     """Requests match whose method is listed, and no others."""
-    target(client, rules=[rules.http(HTTPMatch("write", path_regex="/items", methods=["POST", "PUT"]))])
-    for method in ("POST", "PUT"):
-        client.is_allowed(guarded, path="/items", method=method)
-    for method in ("GET", "DELETE"):
-        client.is_denied(guarded, path="/items", method=method)
+    behaviours.only_listed_methods(behaviours.allowing(target, rules, client, guarded))
 
 
 @requirement("HRG-005", level="B", versions=EVERY, api=SPECS, spec="HTTPRouteGroup: methods, star")
@@ -106,12 +103,7 @@ def test_any_match_is_enough(guarded, target, rules, client):
 @requirement("HRG-009", level="B", versions=WITH_HEADERS, api=SPECS, spec="HTTPRouteGroup: path, methods and headers")
 def test_all_parts_of_a_match_must_hold(guarded, target, rules, client):
     """Path, methods and headers of one match have to hold together."""
-    match = HTTPMatch("beta-items", headers={"x-user": "beta-.*"}, path_regex="/items", methods=["POST"])
-    target(client, rules=[rules.http(match)])
-    whole = {"path": "/items", "method": "POST", "headers": {"x-user": "beta-7"}}
-    client.is_allowed(guarded, **whole)
-    for other in ({"path": "/other"}, {"method": "GET"}, {"headers": {"x-user": "alpha"}}):
-        client.is_denied(guarded, **{**whole, **other})
+    behaviours.all_parts_must_hold(behaviours.allowing(target, rules, client, guarded), user="beta-.*")
 
 
 @requirement("HRG-010", level="B", versions=EVERY, api=SPECS, spec="HTTPRouteGroup: parts left out")

@@ -8,6 +8,7 @@ selects `v1`, so that traffic without a split is told from traffic with one.
 
 from __future__ import annotations
 
+from conformance import behaviours
 from conformance.cluster import Rejected
 from conformance.expect import ROUGH, Only, Spread, Weights
 from conformance.requirement import requirement
@@ -43,21 +44,13 @@ def test_client_without_a_proxy_keeps_the_service(service, split, client, outsid
 @requirement("SPLIT-003", level="B", versions=EVERY, api=SPLIT, spec="Specification: weight")
 def test_traffic_is_divided_by_weight(service, split, client):
     """Weights 90 and 10 send 90 % of the outgoing traffic to the first backend and 10 % to the second."""
-    root, stable, canary = service("root", "v1"), service("stable", "v1"), service("canary", "v2")
-    client.control(root)
-    split(root, {stable: 90, canary: 10})
-    client.sees(root, Weights({stable: 90, canary: 10}))
+    behaviours.traffic_is_divided_by_weight(service, split, client)
 
 
 @requirement("SPLIT-004", level="B", versions=EVERY, api=SPLIT, spec="Specification: relative weights")
 def test_weights_are_relative(service, split, client):
     """Weights are shares of their sum, not percentages: 1000 and 500 divide two to one, 100 and 900 one to nine."""
-    stable, canary = service("stable", "v1"), service("canary", "v2")
-    for weights in ({stable: 1000, canary: 500}, {stable: 100, canary: 900}):
-        root = service("root", "v1")
-        client.control(root)
-        split(root, weights)
-        client.sees(root, Weights(weights))
+    behaviours.weights_are_relative(service, split, client)
 
 
 @requirement("SPLIT-005", level="M", versions=EVERY, api=SPLIT, spec="Specification: whole numbers")
@@ -75,19 +68,13 @@ def test_weights_are_whole_numbers(service, split, client):
 @requirement("SPLIT-006", level="B", versions=EVERY, api=SPLIT, spec="Workflow: weight 0")
 def test_weight_zero_gets_nothing(service, split, client):
     """A backend of weight 0 gets no traffic."""
-    root, stable, canary = service("root", "v1"), service("stable", "v1"), service("canary", "v2")
-    client.control(canary)
-    split(root, {stable: 100, canary: 0})
-    client.sees(root, Only(stable))
+    behaviours.weight_zero_gets_nothing(service, split, client)
 
 
 @requirement("SPLIT-007", level="B", versions=EVERY, api=SPLIT, spec="Workflow: single backend")
 def test_single_backend_gets_everything(service, split, client):
     """A split with one backend of weight 1 sends all traffic to it."""
-    root, canary = service("root", "v1"), service("canary", "v2")
-    client.control(root)
-    split(root, {canary: 1})
-    client.sees(root, Only(canary))
+    behaviours.single_backend_gets_everything(service, split, client)
 
 
 @requirement("SPLIT-008", level="B", versions=EVERY, api=SPLIT, spec="Workflow: before the new version")
@@ -124,21 +111,13 @@ def test_backend_is_reachable_directly(service, split, client):
 @requirement("SPLIT-011", level="B", versions=EVERY, api=SPLIT, spec="Workflow: shifting traffic")
 def test_changed_weights_take_effect(service, split, client):
     """Changing the weights of a split changes how traffic is divided."""
-    root, stable, canary = service("root", "v1"), service("stable", "v1"), service("canary", "v2")
-    rollout = split(root, {stable: 75, canary: 25})
-    client.sees(root, Weights({stable: 75, canary: 25}))
-    rollout.change({stable: 25, canary: 75})
-    client.sees(root, Weights({stable: 25, canary: 75}))
+    behaviours.changed_weights_take_effect(service, split, client)
 
 
 @requirement("SPLIT-012", level="B", versions=EVERY, api=SPLIT, spec="Workflow: cleaning up")
 def test_deleting_the_split_restores_the_service(service, split, client):
     """When the split is deleted, traffic goes to the root Service's own endpoints again."""
-    root, left, right = service("root", "v1"), service("left", "v2"), service("right", "v3")
-    rollout = split(root, {left: 1, right: 1})
-    client.sees(root, Only(left, right), requests=50)
-    rollout.delete()
-    client.sees(root, Only(root))
+    behaviours.deletion_restores_the_service(service, split, client)
 
 
 @requirement("SPLIT-013", level="B", versions=EVERY, api=SPLIT, spec="Specification: backends")
@@ -269,31 +248,30 @@ def test_root_as_its_own_backend(service, split, client, observe):
 @requirement("SPLIT-024", level="B", versions=WITH_MATCHES, api=SPLIT, spec="Matches")
 def test_matching_requests_are_split(service, routes, split, client):
     """With `matches`, requests whose headers all match the route group are split by the weights."""
-    root, left, right = service("root", "v1"), service("left", "v2"), service("right", "v3")
-    client.control(root, headers=BETA_USER)
-    split(root, {left: 1, right: 1}, matches=[routes("beta", BETA)])
-    client.sees(root, Weights({left: 1, right: 1}, effect=ROUGH), headers=BETA_USER)
-    client.sees(root, Only(root), headers={"x-user": "beta-7"}, requests=300)
+    def ask(root, weights):
+        return split(root, weights, matches=[routes("beta", BETA)])
+
+    behaviours.matching_requests_are_divided(service, ask, client, BETA_USER, {"x-user": "beta-7"}, otherwise=Only)
 
 
 @requirement("SPLIT-025", level="B", versions=WITH_MATCHES, api=SPLIT, spec="Matches: other requests")
 def test_other_requests_go_to_the_root(service, routes, split, client):
     """With `matches`, requests that no route group matches go to the root Service's own endpoints."""
-    root, canary = service("root", "v1"), service("canary", "v2")
-    split(root, {canary: 1}, matches=[routes("beta", BETA)])
-    client.sees(root, Only(canary), headers=BETA_USER, requests=50)
-    client.sees(root, Only(root), headers={"x-user": "alpha-7", "x-region": "us"}, requests=500)
-    client.sees(root, Only(root), requests=500)
+    def ask(root, weights):
+        return split(root, weights, matches=[routes("beta", BETA)])
+
+    other = {"x-user": "alpha-7", "x-region": "us"}
+    behaviours.other_requests_are_left_over(service, ask, client, BETA_USER, other, otherwise=Only)
 
 
 @requirement("SPLIT-026", level="B", versions=WITH_MATCHES, api=SPLIT, spec="Matches: several groups")
 def test_several_route_groups_are_merged(service, routes, split, client):
     """Several route groups count as one: a request that any of them matches is split."""
-    root, left, right = service("root", "v1"), service("left", "v2"), service("right", "v3")
-    testers = routes("testers", HTTPMatch("testers", headers={"x-tester": "yes"}))
-    split(root, {left: 1, right: 1}, matches=[routes("beta", BETA), testers])
-    for headers in (BETA_USER, {"x-tester": "yes"}):
-        client.sees(root, Only(left, right), headers=headers, requests=500)
+    def ask(root, weights):
+        testers = routes("testers", HTTPMatch("testers", headers={"x-tester": "yes"}))
+        return split(root, weights, matches=[routes("beta", BETA), testers])
+
+    behaviours.any_match_is_enough(service, ask, client, BETA_USER, {"x-tester": "yes"})
 
 
 @requirement("SPLIT-027", level="N", versions=WITH_MATCHES, api=SPLIT, spec="Matches: paths and methods")

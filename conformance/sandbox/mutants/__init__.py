@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from conformance.sandbox.mutants import access, definitions, metrics, specs, splits
+from conformance.sandbox.mutants import access, definitions, gateway, metrics, specs, splits
 from conformance.sandbox.mutants.mutant import Mutant
 
 __all__ = ["MUTANTS", "OBSERVED", "Mutant", "find"]
 
-_ALL: Final = (*splits.MUTANTS, *access.MUTANTS, *specs.MUTANTS, *metrics.MUTANTS, *definitions.MUTANTS)
+_ALL: Final = (*splits.MUTANTS, *access.MUTANTS, *specs.MUTANTS, *metrics.MUTANTS, *definitions.MUTANTS,
+               *gateway.MUTANTS)
 
 MUTANTS: Final[Mapping[str, Mutant]] = MappingProxyType({mutant.name: mutant for mutant in _ALL})
 

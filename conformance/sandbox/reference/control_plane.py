@@ -16,11 +16,13 @@ from conformance.sandbox.reference.behaviour import Behaviour
 from conformance.sandbox.reference.events import Reporter
 from conformance.sandbox.reference.fields import Json
 from conformance.sandbox.reference.files import AUTHORITY, ProxyFiles
+from conformance.sandbox.reference.http_route import http_route
 from conformance.sandbox.reference.identity import Authority
 from conformance.sandbox.reference.interception import Interception
 from conformance.sandbox.reference.mirror import Mirror
 from conformance.sandbox.reference.model import Endpoint, Key, Snapshot
 from conformance.sandbox.reference.pace import Pace
+from conformance.sandbox.reference.route_status import StatusWriter
 
 COMPONENT: Final = "reference-mesh"
 _RETRY: Final = 0.5
@@ -47,6 +49,7 @@ class ControlPlane:
         self._deny_by_default = deny_by_default
         self._view = behaviour.view()
         self._reporter = Reporter(cluster, COMPONENT)
+        self._statuses = StatusWriter(cluster)
         self._pace = Pace()
         self._wake = threading.Event()
         changed = self._wake.set
@@ -57,22 +60,24 @@ class ControlPlane:
         # Kubernetes serves it since 1.33.
         self._ranges = Mirror(cluster, "servicecidrs", lambda: "networking.k8s.io/v1", parse.service_range, changed)
 
-        def smi_mirror(group: str, kind: str, plural: str, parser: Callable[[Json], T]) -> Mirror[T]:
+        def api_mirror(group: str, kind: str, plural: str, parser: Callable[[Json], T]) -> Mirror[T]:
             return Mirror(cluster, plural, _served(cluster, group, kind), parser, changed)
 
-        self._splits = smi_mirror(smi.SPLIT, "TrafficSplit", "trafficsplits", parse.split)
-        self._groups = smi_mirror(smi.SPECS, "HTTPRouteGroup", "httproutegroups", parse.route_group)
-        self._tcp_routes = smi_mirror(smi.SPECS, "TCPRoute", "tcproutes", parse_access.port_route)
-        self._udp_routes = smi_mirror(smi.SPECS, "UDPRoute", "udproutes", parse_access.port_route)
-        self._targets = smi_mirror(smi.ACCESS, "TrafficTarget", "traffictargets", parse_access.target)
+        self._splits = api_mirror(smi.SPLIT, "TrafficSplit", "trafficsplits", parse.split)
+        self._groups = api_mirror(smi.SPECS, "HTTPRouteGroup", "httproutegroups", parse.route_group)
+        self._tcp_routes = api_mirror(smi.SPECS, "TCPRoute", "tcproutes", parse_access.port_route)
+        self._udp_routes = api_mirror(smi.SPECS, "UDPRoute", "udproutes", parse_access.port_route)
+        self._targets = api_mirror(smi.ACCESS, "TrafficTarget", "traffictargets", parse_access.target)
+        self._routes = api_mirror(smi.GATEWAY, "HTTPRoute", "httproutes", http_route)
         self._users: tuple[Mirror[Any], ...] = (
-            self._splits, self._groups, self._tcp_routes, self._udp_routes, self._targets)
+            self._splits, self._groups, self._tcp_routes, self._udp_routes, self._targets, self._routes)
         self._mirrors: tuple[Mirror[Any], ...] = (
             self._services, self._pods, self._slices, self._open, self._ranges, *self._users)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set and `wake` is called."""
-        for run, name in ((self._reporter.run, "events"), *((mirror.run, mirror.plural) for mirror in self._mirrors)):
+        writers = ((self._reporter.run, "events"), (self._statuses.run, "statuses"))
+        for run, name in (*writers, *((mirror.run, mirror.plural) for mirror in self._mirrors)):
             threading.Thread(target=run, args=(stop,), name=name, daemon=True).start()
         while not stop.is_set():
             self._wake.wait()
@@ -111,6 +116,7 @@ class ControlPlane:
             deny_by_default=self._deny_by_default and self._targets.served,
             open=frozenset(self._open.values()),
             service_ranges=tuple(sorted({network for found in self._ranges.values() for network in found})),
+            routes=tuple(self._routes.values()),
             malformed=tuple(problem for mirror in self._users for problem in mirror.malformed()),
         )
 
@@ -127,6 +133,7 @@ class ControlPlane:
             names = ", ".join(f"{pod.namespace}/{pod.name}" for pod in written)
             log.info("configured %s in %.1f ms", names, 1000 * (time.monotonic() - started))
         self._reporter.update(self._behaviour.problems(translation))
+        self._statuses.update({route: translation.reported(route) for route in snapshot.routes if route.parents})
 
 
 def _served(cluster: Cluster, group: str, kind: str) -> Callable[[], str | None]:

@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from conformance.sandbox.reference.http_route import HTTPRoute
 
 TRUST_DOMAIN: Final = "cluster.local"
 
@@ -275,6 +278,7 @@ class Snapshot:
     malformed: tuple[Problem, ...] = ()
     unready: Mapping[Key, tuple[Endpoint, ...]] = field(default_factory=dict)
     service_ranges: tuple[str, ...] = ()
+    routes: tuple[HTTPRoute, ...] = ()
 
     def pod_at(self, address: str) -> Pod | None:
         """Return the pod with that address."""

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Final
 
+from conformance.sandbox.reference.http_route import RequestMatch
 from conformance.sandbox.reference.model import HeaderMatch, Pod
 
 ANY_HOST: Final = ("*",)
@@ -43,11 +45,17 @@ class Share:
 
 @dataclass(frozen=True)
 class Rule:
-    """Requests to one of `hosts` with all of `headers` go to `shares`; without shares they are refused (503)."""
+    """Requests to one of `hosts` with all of `headers` go to `shares`; without shares they are refused.
+
+    `request` are further conditions, those of an HTTPRoute. `portion`: only so much of what matches, by chance.
+    """
 
     shares: tuple[Share, ...]
     headers: tuple[HeaderMatch, ...] = ()
     hosts: tuple[str, ...] = ANY_HOST
+    request: RequestMatch | None = None
+    refusal: int = 503
+    portion: Fraction = Fraction(1)
 
 
 @dataclass(frozen=True)

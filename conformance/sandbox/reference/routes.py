@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from conformance.sandbox.reference import rbac
+from conformance.sandbox.reference.http_route import RequestMatch
 from conformance.sandbox.reference.plan import Policy, Rule, Share
 
 Resource = dict[str, Any]
@@ -82,16 +83,31 @@ def _virtual_hosts(rules: Sequence[Rule]) -> list[Resource]:
 
 
 def _rule(rule: Rule) -> Resource:
-    match: Resource = {"prefix": "/"}
-    if rule.headers:
-        match["headers"] = [
-            {"name": header.name, "string_match": {"safe_regex": {"regex": header.regex}}} for header in rule.headers
-        ]
+    match = _match(rule)
     if not rule.shares:
-        return {"match": match, "direct_response": {"status": 503}}
+        return {"match": match, "direct_response": {"status": rule.refusal}}
     if len(rule.shares) == 1:
         return {"match": match, "route": _route(rule.shares[0].destination.name)}
     return {"match": match, "route": {"weighted_clusters": {"clusters": _weighted(rule.shares)}, "timeout": "0s"}}
+
+
+def _match(rule: Rule) -> Resource:
+    wanted = rule.request or RequestMatch()
+    match: Resource = {"prefix": "/"}
+    if wanted.exact:
+        match = {"path": wanted.path}
+    elif wanted.path != "/":
+        match = {"path_separated_prefix": wanted.path}
+    headers = [{"name": header.name, "string_match": {"safe_regex": {"regex": header.regex}}}
+               for header in rule.headers]
+    exact = [*wanted.headers, *([(":method", wanted.method)] if wanted.method else ())]
+    headers += [{"name": name, "string_match": {"exact": value}} for name, value in exact]
+    if headers:
+        match["headers"] = headers
+    if rule.portion != 1:
+        millionths = {"numerator": round(rule.portion * 10**6), "denominator": "MILLION"}
+        match["runtime_fraction"] = {"default_value": millionths}
+    return match
 
 
 def _route(cluster: str) -> Resource:

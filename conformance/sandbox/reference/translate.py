@@ -1,4 +1,6 @@
-"""What the mesh does with Services and TrafficSplits: one rule of the specification a method (access: access.py).
+"""What the mesh does with Services and TrafficSplits: one rule of the specification a method.
+
+Access is in access.py, HTTPRoutes are in routing.py.
 
 A mutant is a subclass that overrides one of them. Nothing here knows Kubernetes objects or Envoy.
 
@@ -23,7 +25,6 @@ from functools import cached_property
 from typing import Final
 
 from conformance.sandbox.reference import headers
-from conformance.sandbox.reference.access import Access
 from conformance.sandbox.reference.model import (
     Endpoint,
     HeaderMatch,
@@ -45,6 +46,7 @@ from conformance.sandbox.reference.plan import (
     Share,
     VirtualService,
 )
+from conformance.sandbox.reference.routing import Routing
 from conformance.sandbox.reference.weights import whole
 
 EXCLUDED_PORTS: Final = frozenset({15000, 15001, 15006, 19000})
@@ -53,7 +55,7 @@ EXCLUDED_PORTS: Final = frozenset({15000, 15001, 15006, 19000})
 _CLUSTER_SUFFIX: Final = ".svc.cluster.local"
 
 
-class Translation(Access):
+class Translation(Routing):
     """The reference mesh's behaviour, for one snapshot."""
 
     def plan(self, pod: Pod) -> Plan:
@@ -83,6 +85,8 @@ class Translation(Access):
 
     def rules(self, client: Pod, service: Service, port: ServicePort) -> tuple[Rule, ...]:
         """Return what happens to traffic of `client` for one port of a Service."""
+        if routed := self.routed(service, port):
+            return routed
         split = self.split_of(service)
         shares = self.shares(client, split, service, port) if split and self.is_split(split, service, port) else ()
         if not split or not shares:
