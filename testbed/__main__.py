@@ -1,4 +1,4 @@
-"""The command line: `python -m testbed COMMAND`, one of up, down, status, run, enter, kubeconfig, images, istio, ..."""
+"""The command line: `python -m testbed COMMAND`, one of up, down, status, run, enter, images, istio, gateway, ..."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from conformance import mesh
 from conformance.cluster import ClusterError
+from conformance.mesh import MeshError
 from conformance.waiting import NotYet
-from testbed import build, holder, images, istio, node, ready
+from testbed import build, gateway, holder, images, istio, node, official, ready
 from testbed.errors import RefusedError, TestbedError
 from testbed.layout import Layout
 from testbed.steps import components
@@ -45,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return int(chosen.action(Layout(), chosen))
     except RefusedError as error:
         return _complain(error, REFUSED)
-    except (TestbedError, ClusterError) as error:
+    except (TestbedError, ClusterError, MeshError) as error:
         return _complain(error, FAILED)
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -71,6 +74,17 @@ def parser() -> argparse.ArgumentParser:
     command("kubeconfig", _kubeconfig, "print where its kubeconfig is")
     command("images", _images, "import the images that have changed since it started")
     command("istio", _istio, "build Istio, import its images where it is up, and print where istioctl is, for PATH")
+    judging = command("gateway", _gateway, "run the Gateway API's own conformance suite on a mesh that is installed")
+    judging.add_argument("--mesh", default=str(istio.MESH), help="its name, or its mesh.yaml (default: the testbed's "
+                                                                 "Istio)")
+    judging.add_argument("--output", metavar="DIRECTORY", type=Path, default=Path("gateway-api-report"),
+                         help="where its events and its report are written (default: gateway-api-report)")
+    judging.add_argument("--without", metavar="FEATURE", action="append", default=[],
+                         help="do not claim this feature of the API, which leaves out the tests that ask for it")
+    judging.add_argument("--build", action="store_true", help="build what is missing, and run nothing")
+    judging.add_argument("--definitions", action="store_true",
+                         help="print where the API's definitions are, for kubectl apply --server-side, and run nothing")
+    judging.add_argument("--within", metavar="SECONDS", type=float, default=900.0, help="default: 900")
     running = command("run", _run, "start it, run a command with KUBECONFIG set, and end it whatever happens")
     running.add_argument("--istio", action="store_true", help="with Istio's images in it, and istioctl on PATH")
     running.add_argument("words", nargs="+", metavar="COMMAND", help="what to run, after --")
@@ -143,6 +157,23 @@ def _istio(layout: Layout, _: argparse.Namespace) -> int:
     else:
         node.load(layout, archives, _tell)
     print(istio.tools(made))
+    return OK
+
+
+def _gateway(layout: Layout, chosen: argparse.Namespace) -> int:
+    if chosen.definitions:
+        print(gateway.definitions())
+        return OK
+    made = gateway.gateway(_tell)
+    if chosen.build:
+        return OK
+    if holder.init(layout) is None:
+        raise TestbedError("there is no cluster to run the suite on: start it with `python -m testbed up`")
+    node.load(layout, [made.echo], _tell)
+    judged = official.run(layout, made, mesh.load(chosen.mesh), chosen.output, _tell, without=chosen.without,
+                          within=chosen.within)
+    print(official.summary(judged))
+    _tell(f"the outcomes of the tests are in {chosen.output / official.EVENTS}, the suite's own report beside it")
     return OK
 
 

@@ -6,6 +6,7 @@ A program is built again when its version, its sources or the way it is built ch
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -33,6 +34,7 @@ _FLAGS: Final = ("-mod=readonly", "-trimpath", "-buildvcs=false")
 _SHOWN: Final = 30  # lines of output of a build that failed
 _REPORT_EVERY: Final = 60.0  # seconds
 _LONGEST: Final = 3600.0  # seconds for one program; the largest takes 20 minutes of 2 busy cores
+_READ: Final = 600.0  # seconds to find a module, which may have to be fetched first
 _REFUSED: Final = re.compile(
     r"(?P<module>[^\s:@]+@v[^\s:]+): [^\n]*(?:\b(?:403|404|410)\b|not available|no longer available)"
 )
@@ -53,7 +55,8 @@ class Program:
     """One Go program: a directory below `go/`, of the same name unless `module` names another.
 
     `stamps` are string variables set when it is linked. `package` is what is built where that is not the directory
-    itself but a program of one of the modules that it pins; `tags` choose parts of that.
+    itself but a program of one of the modules that it pins; `tags` choose parts of that. What is built of a package of
+    `tests` is the program that runs them.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Program:
     module: str = ""
     package: str = ""
     tags: tuple[str, ...] = ()
+    tests: bool = False
 
     def directory(self, sources: Path) -> Path:
         """Where its go.mod is."""
@@ -72,7 +76,8 @@ class Program:
         """What `go` is told to do, but for what it builds and where the result goes."""
         stamps = "".join(f" -X {variable}={value}" for variable, value in self.stamps.items())
         tags = ["-tags", ",".join(self.tags)] if self.tags else []
-        return ["build", *_FLAGS, *tags, "-ldflags", "-s -w" + stamps]
+        command = ["test", "-c"] if self.tests else ["build"]
+        return [*command, *_FLAGS, *tags, "-ldflags", "-s -w" + stamps]
 
     def digest(self, sources: Path) -> str:
         """Tell this build from any other. Raises TestbedError when its sources are missing."""
@@ -131,6 +136,27 @@ def built(program: Program, progress: Callable[[str], None] = print, *, sources:
         unfinished.replace(place)
     progress(f"built {program.name} in {time.monotonic() - began:.0f} s")
     return place
+
+
+def module(program: Program, name: str, sources: Path = SOURCES) -> Path:
+    """Return the directory of one of the modules that a program is pinned to: not all that is needed gets built.
+
+    Raises TestbedError, and RefusedError when a registry refuses the module.
+    """
+    command = [go(program), "mod", "download", "-json", name]
+    try:
+        done = subprocess.run(command, cwd=program.directory(sources), env=environment(), capture_output=True,
+                              text=True, check=False, timeout=_READ)
+    except subprocess.TimeoutExpired as error:
+        raise TestbedError(f"finding the module {name}: not there after {_READ / 60:.0f} minutes") from error
+    try:
+        return Path(json.loads(done.stdout)["Dir"])
+    except (ValueError, KeyError) as error:
+        output = (done.stdout + done.stderr).strip()
+        if _REFUSED.search(output):
+            raise RefusedError(f"finding the module {name}: the registry refuses it; point GOPROXY at one that serves "
+                               f"it. go said:\n{output}") from error
+        raise TestbedError(f"finding the module {name}: go ended with {done.returncode}: {output}") from error
 
 
 def go(program: Program) -> str:

@@ -6,8 +6,6 @@ not to ask for any: `meshes/istio/mesh.yaml` does.
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +35,6 @@ _STAMPS: Final = {
     for name, value in {"buildVersion": VERSION, "buildTag": VERSION, "buildGitRevision": REVISION,
                         "buildStatus": "Clean", "buildHub": HUB}.items()
 }
-_READ: Final = 600.0  # seconds to find a module, which may have to be fetched first
 
 
 def _program(name: str, place: str, takes: str) -> Program:
@@ -108,7 +105,7 @@ def _bootstrap(sources: Path) -> Path:
     """Return the bootstrap's template, copied from the module: nothing that is built has it. Raises TestbedError."""
     place = layout.cache() / "bin" / f"envoy-bootstrap-{VERSION}-{AGENT.digest(sources)[:12]}.json"
     if not place.is_file():
-        template = _module(sources) / _BOOTSTRAP
+        template = build.module(AGENT, _MODULE, sources) / _BOOTSTRAP
         unfinished = place.with_suffix(".unfinished")
         try:
             unfinished.write_bytes(template.read_bytes())
@@ -116,14 +113,3 @@ def _bootstrap(sources: Path) -> Path:
             raise TestbedError(f"making Istio's proxy image: cannot read {template}: {error.strerror}") from error
         unfinished.replace(place)
     return place
-
-
-def _module(sources: Path) -> Path:
-    command = [build.go(AGENT), "mod", "download", "-json", _MODULE]
-    done = subprocess.run(command, cwd=AGENT.directory(sources), env=build.environment(), capture_output=True,
-                          text=True, check=False, timeout=_READ)
-    try:
-        return Path(json.loads(done.stdout)["Dir"])
-    except (ValueError, KeyError) as error:
-        raise TestbedError(f"finding the module {_MODULE}: go ended with {done.returncode}: "
-                           f"{(done.stdout + done.stderr).strip()}") from error

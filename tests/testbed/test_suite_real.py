@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from conformance import suites
 from conformance.outcome import Outcome
 from conformance.report import record
 from conformance.sandbox.mutants import find
@@ -16,8 +17,9 @@ pytestmark = pytest.mark.testbed
 
 WITHIN = 900.0
 """Seconds for a run. It takes 3 to 4 minutes on two cores with nothing else to do."""
-MUTANTS = ["weights-84-16", "outsiders-allowed", "path-unanchored", "metrics-of-one-client", "weight-of-any-type"]
-"""One for each API group: traffic, access, routes, metrics, definitions."""
+MUTANTS = ["weights-84-16", "outsiders-allowed", "path-unanchored", "metrics-of-one-client", "weight-of-any-type",
+           "route-status-all-resolved"]
+"""One for each API group: traffic, access, routes, metrics, definitions, HTTPRoutes."""
 
 
 def conformance(kubeconfig, *words, expected=0):
@@ -44,6 +46,13 @@ def test_the_reference_mesh_conforms(real_kubeconfig, tmp_path):
     assert len(found) > 100
     others = {name: outcome for name, outcome in found.items() if outcome not in (Outcome.PASSED, Outcome.OBSERVED)}
     assert others == {"CONV-001": Outcome.NOT_APPLICABLE}
+
+
+def test_the_reference_mesh_conforms_by_httproutes(real_kubeconfig, tmp_path):
+    """With the definition that the harness brings along, in place of the Gateway API's own."""
+    found = outcomes(real_kubeconfig, tmp_path, "--suite", "gateway")
+    assert set(found.values()) == {Outcome.PASSED}
+    assert len(found) == len(suites.rows(("gateway",)))
 
 
 @pytest.mark.parametrize("name", MUTANTS)

@@ -14,14 +14,14 @@ import sys
 
 import pytest
 
-from conformance import mesh, paths
+from conformance import mesh, paths, suites
 from conformance.cluster import Cluster
 from conformance.outcome import ExitCode, Outcome
 from conformance.report import record
 from conformance.topology import CONTROL_PORT, RUN_LABEL, Topology
 from conformance.traffic import Batch, Request
 from conformance.waiting import NotYet, eventually
-from testbed import istio
+from testbed import gateway, istio
 from testbed.__main__ import REFUSED
 
 pytestmark = pytest.mark.testbed
@@ -57,9 +57,9 @@ def harness(real_kubeconfig, tools):
     environment["PATH"] = os.pathsep.join((tools, os.environ["PATH"]))
     place = ("--context", "testbed", "--kubeconfig", str(real_kubeconfig))
 
-    def command(name, *options, wanted=ExitCode.CONFORMANT):
+    def command(name, *options, wanted=ExitCode.CONFORMANT, within=WITHIN):
         done = subprocess.run([sys.executable, "-m", "conformance.cli", name, *place, *options], capture_output=True,
-                              text=True, check=False, timeout=WITHIN, env=environment)
+                              text=True, check=False, timeout=within, env=environment)
         assert done.returncode == wanted, f"{name} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
         return done.stdout
 
@@ -208,3 +208,26 @@ def test_a_run_finds_smi_unsupported_by_it_and_leaves_no_trace(harness, cluster,
     assert {result.outcome for result in report.results} == {Outcome.UNSUPPORTED}
     assert {result.requirement: result.message for result in report.results} == SMI
     is_as_before(cluster, before)
+
+
+@pytest.fixture
+def gateway_api(cluster, before):
+    """The Gateway API's own definitions, from its module, which somebody has to apply before a mesh is of use."""
+    definitions = gateway.objects(gateway.definitions())
+    for obj in definitions:
+        cluster.apply(obj)
+    yield
+    for obj in definitions:
+        cluster.delete(obj)
+    is_as_before(cluster, before)
+
+
+def test_it_is_judged_by_httproutes(harness, gateway_api, tmp_path):
+    """It meets all requirements, with the definitions of the Gateway API itself."""
+    harness("run", "--suite", "gateway", "--provision", "--mesh", str(istio.MESH), "--report-dir", str(tmp_path),
+            within=900.0)
+    report = record.read(tmp_path / "report.jsonl")
+    assert {result.version for result in report.results} == {"v1"}
+    assert {result.requirement: result.message for result in report.results
+            if result.outcome is not Outcome.PASSED} == {}
+    assert len(report.results) == len(suites.rows(("gateway",)))
