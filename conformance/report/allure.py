@@ -10,23 +10,32 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Final
 
-import yaml
-from allure_commons.model2 import Label, Parameter, Status, StatusDetails, TestResult, TestStepResult
-from allure_commons.types import AttachmentType, LabelType, Severity
+from allure_commons.model2 import Status, StatusDetails, TestResult
 
 from conformance.outcome import Outcome, Result
+from conformance.report import allure_parts as parts
 from conformance.report import rows
-from conformance.report.allure_directory import CATEGORIES, Attached, clear, digest, write_environment, write_result
-from conformance.report.codec import sample_document
-from conformance.report.model import Footer, Header
+from conformance.report.allure_directory import (
+    CATEGORIES,
+    clear,
+    digest,
+    write_environment,
+    write_executor,
+    write_result,
+)
+from conformance.report.model import Catalogue, Described, Footer, Header
 from conformance.requirement import Level
 from conformance.writing import write_whole
 
-_STATUS = {
+_STATUS: Final = {
     Outcome.PASSED: Status.PASSED,
-    Outcome.OBSERVED: Status.PASSED,
+    # Allure counts what passed: what was never judged must not make that number bigger.
+    Outcome.OBSERVED: Status.SKIPPED,
     Outcome.FAILED: Status.FAILED,
     Outcome.KNOWN_FAILURE: Status.FAILED,
     Outcome.ERROR: Status.BROKEN,
@@ -34,31 +43,44 @@ _STATUS = {
     Outcome.NOT_APPLICABLE: Status.SKIPPED,
     Outcome.SKIPPED: Status.SKIPPED,
 }
-_SEVERITY = {
-    Level.MUST: Severity.CRITICAL,
-    Level.BEHAVIOUR: Severity.NORMAL,
-    Level.SHOULD: Severity.MINOR,
-    Level.OPTIONAL: Severity.TRIVIAL,
-    Level.AMBIGUOUS: Severity.TRIVIAL,
-}
-# Messages begin with the outcome where Allure's status is coarser than it, so that the expressions can tell.
-_CATEGORIES = (
-    ("Known failures", "failed", "known-failure: .*"),
-    ("Violations of the specification", "failed", None),
-    ("Errors of the harness or the cluster", "broken", None),
-    ("Not claimed by the mesh or not served", "skipped", "unsupported: .*"),
-    ("Not in the served version", "skipped", "not-applicable: .*"),
-    ("Left out by the user", "skipped", "skipped: .*"),
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A heading of the report. Allure 2 finds what belongs there by `prefix`, with which the message begins."""
+
+    name: str
+    status: str
+    outcome: str
+    level: str = ""
+    prefix: str = ""
+
+
+CATEGORIES_IN_ORDER: Final = (
+    Category("Known failures", "failed", "known-failure", prefix="known-failure: "),
+    Category("Recommendations not followed", "failed", "failed", Level.SHOULD.value, "should: "),
+    Category("Nonconformance", "failed", "failed"),
+    Category("Stale in the list of known failures", "broken", "stale", prefix="stale: "),
+    Category("Errors of the harness or the cluster", "broken", "error"),
+    Category("Observed, not judged", "skipped", "observed", prefix="observed: "),
+    Category("Not claimed by the mesh or not served", "skipped", "unsupported", prefix="unsupported: "),
+    Category("Not in the served version", "skipped", "not-applicable", prefix="not-applicable: "),
+    Category("Left out by the user", "skipped", "skipped", prefix="skipped: "),
 )
+"""The first that fits is taken."""
 
 
 class Allure:
-    """Writes a directory of Allure results; results of an earlier run in it are removed, its history is kept."""
+    """Writes a directory of Allure results; results of an earlier run in it are removed, its history is kept.
 
-    def __init__(self, directory: Path, clock: Callable[[], float] = time.time) -> None:
+    `ended` tells when a result was ready, in seconds since 1970.
+    """
+
+    def __init__(self, directory: Path, ended: Callable[[Result], float] = lambda _: time.time()) -> None:
         self._directory = directory
-        self._clock = clock
+        self._ended = ended
         self._facts: dict[str, str] = {}
+        self._catalogue = Catalogue()
 
     @property
     def target(self) -> str:
@@ -68,19 +90,19 @@ class Allure:
     def start(self, header: Header) -> None:
         """Clear the directory of an earlier run and describe this one."""
         clear(self._directory)
-        categories = [
-            {"name": name, "matchedStatuses": [status], **({"messageRegex": f"(?s){regex}"} if regex else {})}
-            for name, status, regex in _CATEGORIES
-        ]
-        write_whole(self._directory / CATEGORIES, json.dumps(categories, indent=2) + "\n")
+        write_whole(self._directory / CATEGORIES, json.dumps(categories(), indent=2) + "\n")
+        write_executor(self._directory, f"{header.harness.name} {header.harness.version}, {header.started}")
         self._facts = _facts(header)
+        self._catalogue = header.catalogue
         write_environment(self._directory, self._facts)
 
     def result(self, result: Result) -> None:
         """Write a result and its attachments."""
-        stop = round(self._clock() * 1000)
-        item = _test(result, stop - round(result.duration * 1000), stop)
-        write_result(self._directory, item, _attachments(result))
+        stop = round(self._ended(result) * 1000)
+        start = stop - round(result.duration * 1000)
+        described = self._catalogue.requirements.get(result.requirement)
+        attached = parts.dumped(self._directory.parent, result)
+        write_result(self._directory, _test(result, described, start, stop), attached, parts.steps(result, start))
 
     def finish(self, footer: Footer) -> None:
         """Add the verdicts to the facts of the environment; Allure itself only counts."""
@@ -90,82 +112,72 @@ class Allure:
         write_environment(self._directory, self._facts)
 
 
-def _test(result: Result, start: int, stop: int) -> TestResult:
+class Timeline:
+    """When the results of a record were ready, as far as it tells: each worker's checks without a gap."""
+
+    def __init__(self, header: Header) -> None:
+        try:
+            self._started = datetime.fromisoformat(header.started).timestamp()
+        except ValueError:
+            self._started = 0.0
+        self._busy: dict[tuple[str, str], float] = {}
+
+    def __call__(self, result: Result) -> float:
+        """Return when a result was ready, in seconds since 1970."""
+        worker = (result.mesh, result.worker)
+        self._busy[worker] = self._busy.get(worker, self._started) + result.duration
+        return self._busy[worker]
+
+
+def categories() -> list[dict[str, object]]:
+    """Return what `categories.json` says, in expressions that Java and JavaScript read alike."""
+    return [
+        {"name": category.name, "matchedStatuses": [category.status],
+         **({"messageRegex": f"{category.prefix}[\\s\\S]*"} if category.prefix else {})}
+        for category in CATEGORIES_IN_ORDER
+    ]
+
+
+def _test(result: Result, described: Described | None, start: int, stop: int) -> TestResult:
     known = result.outcome is Outcome.KNOWN_FAILURE
     version = [result.version] if result.version else []
+    title = described.title if described else ""
     return TestResult(
         uuid=str(uuid.uuid4()),
         # Allure sets a mesh beside another by the test case, and a run beside the one before it by the history.
         testCaseId=digest(result.api, result.requirement),
         historyId=digest(result.mesh, result.api, result.version, result.requirement),
         fullName=f"{result.api}#{result.requirement}",
-        name=result.requirement,
+        name=f"{result.requirement} {title}".strip(),
         titlePath=[result.mesh, result.api, *version],
-        status=_STATUS[result.outcome],
+        description=parts.description(result, described),
+        status=Status.BROKEN if result.stale else _STATUS[result.outcome],
         statusDetails=StatusDetails(message=_message(result), trace=_trace(result), known=known or None),
         stage="finished",
-        labels=_labels(result),
-        parameters=[Parameter(name="version", value=result.version)] if version else [],
-        steps=_steps(result, start),
+        labels=parts.labels(result, described),
+        links=parts.links(result, described),
+        parameters=parts.parameters(result),
         start=start,
         stop=stop,
     )
 
 
 def _message(result: Result) -> str:
+    """Return the message. It begins with the outcome where Allure's status is coarser, for the categories to tell."""
     if result.outcome is Outcome.OBSERVED:
-        return result.observed or result.message
+        return f"observed: {result.observed or result.message}"
     if result.outcome in {Outcome.UNSUPPORTED, Outcome.NOT_APPLICABLE, Outcome.SKIPPED, Outcome.KNOWN_FAILURE}:
         return f"{result.outcome}: {rows.reason(result)}"
+    if result.outcome is Outcome.FAILED and result.level is Level.SHOULD:
+        return f"should: {result.message}"
     return result.message
 
 
 def _trace(result: Result) -> str | None:
     wanted = result.outcome.failing or result.outcome is Outcome.ERROR
-    return f"repeat it: {result.reproduce}" if wanted and result.reproduce else None
-
-
-def _labels(result: Result) -> list[Label]:
-    labels = {
-        LabelType.PARENT_SUITE: result.mesh,
-        LabelType.SUITE: result.api,
-        LabelType.SUB_SUITE: result.version,
-        LabelType.SEVERITY: _SEVERITY[result.level].value,
-        LabelType.THREAD: result.worker,
-        LabelType.FRAMEWORK: "mesh-conformance",
-        LabelType.LANGUAGE: "python",
-        "mesh": result.mesh,
-        "requirement": result.requirement,
-        "level": result.level.value,
-        "outcome": result.outcome.value,
-    }
-    return [Label(name=str(name), value=value) for name, value in labels.items() if value]
-
-
-def _steps(result: Result, start: int) -> list[TestStepResult]:
-    """What was waited for and what was sent, in order; only the durations of waits are known, not their moments."""
-    steps = [
-        _step(f"{c.what}: in effect after {c.seconds:.2f} s ({c.probes} probes)", start, round(c.seconds * 1000))
-        for c in result.convergence
-    ]
-    return steps + [_step(f"{sample.request}: {rows.sample_line(sample)}", start, 0) for sample in result.samples]
-
-
-def _step(name: str, start: int, duration: int) -> TestStepResult:
-    return TestStepResult(name=name, status=Status.PASSED, stage="finished", start=start, stop=start + duration)
-
-
-def _attachments(result: Result) -> list[Attached]:
-    attachments: list[Attached] = []
-    if result.samples:
-        samples = [sample_document(sample) for sample in result.samples]
-        attachments.append(("samples", AttachmentType.JSON, json.dumps(samples, indent=2, ensure_ascii=False)))
-    if result.applied:
-        objects = yaml.safe_dump_all([dict(item) for item in result.applied], sort_keys=False, allow_unicode=True)
-        attachments.append(("applied objects", AttachmentType.YAML, objects))
-    if result.observed:
-        attachments.append(("observed", AttachmentType.TEXT, result.observed))
-    return attachments
+    seen = result.message if result.outcome is Outcome.KNOWN_FAILURE else ""
+    repeat = f"repeat it: {result.reproduce}" if wanted and result.reproduce else ""
+    return "\n".join(filter(None, (seen, repeat))) or None
 
 
 def _facts(header: Header) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterable, Mapping
 from hashlib import md5
@@ -9,13 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from allure_commons.logger import AllureFileLogger
-from allure_commons.model2 import ATTACHMENT_PATTERN, Attachment, TestResult
+from allure_commons.model2 import ATTACHMENT_PATTERN, Attachment, TestResult, TestStepResult
 from allure_commons.types import AttachmentType
 
 from conformance.writing import write_whole
 
 ENVIRONMENT: Final = "environment.properties"
 CATEGORIES: Final = "categories.json"
+EXECUTOR: Final = "executor.json"
 
 Attached = tuple[str, AttachmentType, str]
 """The name of an attachment, its type and its text."""
@@ -24,21 +26,38 @@ Attached = tuple[str, AttachmentType, str]
 def clear(directory: Path) -> None:
     """Make the directory, and remove an earlier run's results from it; their history is kept. Raises OSError."""
     directory.mkdir(parents=True, exist_ok=True)
-    for pattern in ("*-result.json", "*-attachment.*", CATEGORIES, ENVIRONMENT):
+    for pattern in ("*-result.json", "*-attachment.*", CATEGORIES, ENVIRONMENT, EXECUTOR):
         for path in directory.glob(pattern):
             path.unlink()
 
 
-def write_result(directory: Path, item: TestResult, attached: Iterable[Attached]) -> None:
-    """Write a result and what is attached to it. Raises OSError."""
+def write_result(
+    directory: Path, item: TestResult, attached: Iterable[Attached],
+    steps: Iterable[tuple[TestStepResult, Iterable[Attached]]] = (),
+) -> None:
+    """Write a result, what is attached to it, and its steps with what is attached to those. Raises OSError."""
     # The logger is used without the plug-in manager that carries it in a pytest run with --alluredir: that one
     # is shared by the process, and would mix pytest's view of the tests into this one.
     logger = AllureFileLogger(directory)  # type: ignore[no-untyped-call]
+    _attach(logger, item, attached)
+    for step, below in steps:
+        _attach(logger, step, below)
+        item.steps.append(step)
+    logger.report_result(result=item)  # type: ignore[no-untyped-call]
+
+
+def _attach(logger: AllureFileLogger, item: TestResult | TestStepResult, attached: Iterable[Attached]) -> None:
     for name, kind, body in attached:
         source = ATTACHMENT_PATTERN.format(prefix=uuid.uuid4(), ext=kind.extension)
         logger.report_attached_data(body=body, file_name=source)  # type: ignore[no-untyped-call]
         item.attachments.append(Attachment(name=name, source=source, type=kind.mime_type))
-    logger.report_result(result=item)  # type: ignore[no-untyped-call]
+
+
+def write_executor(directory: Path, build: str) -> None:
+    """Write what made the results, without a word on where: no host, no user, no address. Raises OSError."""
+    made_by = {"name": "mesh-conformance", "type": "mesh-conformance", "buildName": build,
+               "reportName": "mesh-conformance"}
+    write_whole(directory / EXECUTOR, json.dumps(made_by, indent=2) + "\n")
 
 
 def write_environment(directory: Path, facts: Mapping[str, str]) -> None:

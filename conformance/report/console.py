@@ -47,6 +47,7 @@ def render(report: Report) -> str:
     """The text of a whole report; every line break in it is the report's own."""
     parts = [_group(title, results) for title, results in rows.groups(report.results)]
     parts += [_account(result) for result in rows.with_outcome(report.results, Outcome.FAILED, Outcome.ERROR)]
+    parts += [_known(result) for result in report.results if result.known]
     parts.append(_verdicts(report))
     return "\n\n".join(parts) + "\n"
 
@@ -69,6 +70,14 @@ def _account(result: Result) -> str:
     if result.reproduce:
         lines.append(f"  repeat it: {rows.one_line(result.reproduce, 1000)}")
     return "\n".join(lines)
+
+
+def _known(result: Result) -> str:
+    """What became of a requirement on the list of known failures."""
+    if result.stale or result.known is None:
+        return f"{result.mesh}: {rows.one_line(result.message, 300)}"
+    text = rows.one_line(rows.listed(result.known), 1000)
+    return f"{result.requirement} fails on {result.mesh} as it is known to: {text}"
 
 
 def _verdicts(report: Report) -> str:

@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, TypeVar
 
-from conformance.outcome import Convergence, Result, SampleSummary, Verdict
-from conformance.report.model import Component, Footer, Header, MeshUnderTest
+from conformance.outcome import Convergence, Known, Result, SampleSummary, Verdict
+from conformance.report.model import Catalogue, Component, Footer, Header, MeshUnderTest
 from conformance.writing import UNPRINTABLE
 
 T = TypeVar("T")
@@ -26,10 +26,13 @@ MAX_TEXT = 16_384
 """The longest message, in characters."""
 
 MAX_OBJECT_TEXT = 4_096
-"""The longest string within an applied object, such as a script in a ConfigMap."""
+"""The longest string within an applied object, such as a script in a ConfigMap, names included."""
 
 MAX_APPLIED = 512 * 1024
 """The most that the applied objects of one result may take as JSON, in characters."""
+
+MAX_SNAPSHOT = 128 * 1024
+"""The most that the snapshot of a cluster may take as JSON, in characters: records of many meshes are combined."""
 
 _MAX_DEPTH = 48
 _CUT = 60
@@ -106,11 +109,11 @@ def _clean_mapping(mapping: Mapping[Any, Any], depth: int) -> dict[str, Any]:
     named = "value" in mapping and _SECRET_NAME.search(str(mapping.get("name", "")))
     cleaned: dict[str, Any] = {}
     for key, value in mapping.items():
-        name = clean_text(str(key), 512)
+        name = clean_text(str(key), MAX_OBJECT_TEXT)
         if isinstance(value, str) and (_SECRET_NAME.search(name) or (named and name == "value")):
             cleaned[name] = "[redacted: credential]"
         elif secret and name in {"data", "stringData"} and isinstance(value, Mapping):
-            cleaned[name] = {clean_text(str(k), 512): "[redacted: secret]" for k in value}
+            cleaned[name] = {clean_text(str(k), MAX_OBJECT_TEXT): "[redacted: secret]" for k in value}
         else:
             cleaned[name] = clean_value(value, depth=depth + 1)
     return cleaned
@@ -143,6 +146,7 @@ def clean_result(result: Result) -> Result:
         convergence=tuple(Convergence(clean_text(c.what), c.seconds, c.probes) for c in result.convergence),
         samples=tuple(_clean_sample(sample) for sample in result.samples),
         applied=_clean_applied(result.applied),
+        known=result.known and _clean_known(result.known),
     )
 
 
@@ -170,6 +174,11 @@ def _clean_sample(sample: SampleSummary) -> SampleSummary:
     )
 
 
+def _clean_known(known: Known) -> Known:
+    link = clean_text(known.link, 512).replace(" ", "%20")  # as every link, also one that something was taken out of
+    return Known(clean_text(known.reason, 1024), link, _name(known.since))
+
+
 def _clean_keys(values: Mapping[str, T]) -> dict[str, T]:
     return {_name(key): value for key, value in values.items()}
 
@@ -187,7 +196,26 @@ def clean_header(header: Header) -> Header:
         ),
         apis={_name(group): tuple(_name(v) for v in versions) for group, versions in header.apis.items()},
         environment={key: _name(value) for key, value in header.environment.items()},
+        catalogue=_clean_catalogue(header.catalogue),
+        snapshot=None if header.snapshot is None else _clean_snapshot(header.snapshot),
+        parts=tuple(clean_header(part) for part in header.parts),
     )
+
+
+def _clean_catalogue(catalogue: Catalogue) -> Catalogue:
+    return Catalogue(_name(catalogue.digest), {
+        _name(name): dataclasses.replace(row, title=_name(row.title), statement=clean_text(row.statement, 4096),
+                                         spec=clean_text(row.spec, 1024), api=_name(row.api))
+        for name, row in catalogue.requirements.items()
+    })
+
+
+def _clean_snapshot(snapshot: Mapping[str, Any]) -> Mapping[str, Any]:
+    cleaned: dict[str, Any] = clean_value(snapshot)
+    size = len(json.dumps(cleaned))
+    if size > MAX_SNAPSHOT:
+        return {"omitted": f"a snapshot of {size} characters, more than a report keeps ({MAX_SNAPSHOT})"}
+    return cleaned
 
 
 def _clean_component(component: Component) -> Component:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from conformance.outcome import Outcome, Result
 from conformance.report import rows
-from conformance.report.model import Footer, Header, MeshUnderTest, Report
+from conformance.report.model import Catalogue, Footer, Header, MeshUnderTest, Report
 from conformance.writing import write_whole
 
 _ELEMENTS = {
@@ -53,6 +54,7 @@ def render(report: Report) -> str:
     for mesh in report.header.meshes:
         root.append(_suite(report, mesh))
     _count(root, report.results)
+    del root.attrib["skipped"]  # the schema that readers share has it for suites only
     indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 
@@ -62,42 +64,55 @@ def _suite(report: Report, mesh: MeshUnderTest) -> Element:
     suite = Element("testsuite", name=mesh.name, timestamp=report.header.started.removesuffix("Z").partition(".")[0])
     suite.set("time", _seconds(sum(result.duration for result in results)))
     _count(suite, results)
-    properties = SubElement(suite, "properties")
     facts = {"mesh version": mesh.version, "kubernetes": report.header.kubernetes, "seed": str(report.header.seed)}
     for verdict in report.footer.verdicts:
         if verdict.mesh == mesh.name:
             name = f"verdict {verdict.api} {verdict.version}".strip()
             facts[name] = f"{verdict.compliance}, capability {verdict.capability}"
-    for name, value in facts.items():
-        SubElement(properties, "property", name=name, value=value)
-    suite.extend(_case(result) for result in results)
+    _properties(suite, facts)
+    suite.extend(_case(result, report.header.catalogue) for result in results)
     return suite
 
 
-def _case(result: Result) -> Element:
+def _case(result: Result, catalogue: Catalogue) -> Element:
     classname = ".".join(part for part in (result.mesh, result.api, result.version) if part)
     case = Element("testcase", classname=classname, name=result.requirement, time=_seconds(result.duration))
-    properties = SubElement(case, "properties")
-    SubElement(properties, "property", name="level", value=result.level.value)
-    SubElement(properties, "property", name="outcome", value=result.outcome.value)
+    facts = {"requirement": result.requirement, "level": result.level.value, "outcome": result.outcome.value,
+             "api": result.api, "version": result.version, "reproduce": result.reproduce}
+    if described := catalogue.requirements.get(result.requirement):
+        facts |= {"title": described.title, "statement": described.statement, "spec": described.spec}
+    _properties(case, {name: value for name, value in facts.items() if value})
     element = _ELEMENTS.get(result.outcome)
     if element == "skipped":
         SubElement(case, element, message=f"{result.outcome}: {rows.one_line(rows.reason(result), 500)}")
+    elif result.stale:
+        SubElement(case, "failure", message=rows.one_line(result.message, 500), type="Stale").text = result.message
     elif element:
         problem = SubElement(case, element, message=rows.one_line(result.message, 500), type=_TYPES[result.outcome])
-        problem.text = "\n".join(part for part in (result.message, _repeat(result)) if part)
+        problem.text = _text("\n".join(part for part in (result.message, _repeat(result)) if part))
     output = [result.observed, *(rows.sample_line(sample) for sample in result.samples)]
     if any(output):
-        SubElement(case, "system-out").text = "\n".join(line for line in output if line)
+        SubElement(case, "system-out").text = _text("\n".join(line for line in output if line))
     return case
+
+
+def _properties(element: Element, facts: Mapping[str, str]) -> None:
+    properties = SubElement(element, "properties")
+    for name, value in facts.items():
+        SubElement(properties, "property", name=name, value=value)
 
 
 def _repeat(result: Result) -> str:
     return f"repeat it: {result.reproduce}" if result.reproduce else ""
 
 
+def _text(text: str) -> str:
+    """GitLab makes a link of `[[ATTACHMENT|path]]`: a mesh does not get to set one."""
+    return text.replace("[[ATTACHMENT|", "[ [ATTACHMENT|")
+
+
 def _count(element: Element, results: list[Result] | tuple[Result, ...]) -> None:
-    elements = [_ELEMENTS.get(result.outcome) for result in results]
+    elements = ["failure" if result.stale else _ELEMENTS.get(result.outcome) for result in results]
     element.set("tests", str(len(elements)))
     element.set("failures", str(elements.count("failure")))
     element.set("errors", str(elements.count("error")))

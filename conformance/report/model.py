@@ -6,9 +6,14 @@ import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from conformance.outcome import Outcome, Result, Verdict
+from conformance.requirement import Level
+
+SCHEMA = 1
+"""The version of the record that is written, and the only one that is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +42,34 @@ def environment() -> dict[str, str]:
     return {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
 
 
-def now() -> str:
-    """The present as a record writes it: ISO 8601 in UTC, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def now(ago: float = 0.0) -> str:
+    """The present, or `ago` seconds before it, as a record writes it: ISO 8601 in UTC, to the millisecond."""
+    return (datetime.now(UTC) - timedelta(seconds=ago)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A requirement as a record explains it; `versions` are those of the API that have it."""
+
+    title: str
+    statement: str
+    spec: str
+    level: Level
+    api: str
+    versions: tuple[str, ...] = ()
+    judged: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What the meshes were held to: the selected requirements by id, and the digest of all, selected or not.
+
+    Records with the same digest were judged by the same requirements. It is empty where nobody knows it, as in a record
+    that was combined from records of different catalogues.
+    """
+
+    digest: str = ""
+    requirements: Mapping[str, Described] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +77,8 @@ class Header:
     """What a run was about to do, and with what.
 
     `apis` maps each API group to the versions that the cluster serves, `selected` are requirement ids,
-    `command` repeats the run. `started` is ISO 8601 in UTC.
+    `command` repeats the run. `started` is ISO 8601 in UTC. `snapshot` is what was in the cluster, `None` where nobody
+    looked. `parts` are the headers of the records that a combined one was made of; a run has none, a part neither.
     """
 
     harness: Component
@@ -59,6 +90,9 @@ class Header:
     apis: Mapping[str, tuple[str, ...]]
     selected: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=environment)
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    snapshot: Mapping[str, Any] | None = None
+    parts: tuple[Header, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

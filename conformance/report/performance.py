@@ -96,7 +96,7 @@ def _written(
     try:
         pictures = {result.probe: illustrated(result) for result in run.results}
         html.write(target / "performance.html", run, comparison, judged, pictures)
-    except (PicturesMissing, html.PageMissing) as error:
+    except PicturesMissing as error:
         missing.append(f"no page and no pictures: {error}")
     allure_performance.write(target / "allure", run, pictures, tables)
     return missing

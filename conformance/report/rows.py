@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from conformance.outcome import Outcome, Result, SampleSummary
+from conformance.outcome import Known, Outcome, Result, SampleSummary
 from conformance.report.model import Footer, Header, Report
 
 _UNEXPLAINED = {
@@ -55,8 +55,15 @@ def with_outcome(results: Iterable[Result], *outcomes: Outcome) -> list[Result]:
 
 
 def reason(result: Result) -> str:
-    """Why a requirement was not run; never empty."""
+    """Why a requirement was not run, or is known to fail; never empty."""
+    if result.known is not None and result.outcome is Outcome.KNOWN_FAILURE:
+        return listed(result.known)
     return result.message or _UNEXPLAINED.get(result.outcome, "no reason was given")
+
+
+def listed(known: Known) -> str:
+    """What a list of known failures says, in a line."""
+    return f"{known.reason} ({known.link}, since {known.since})"
 
 
 def converged(result: Result) -> str:
@@ -91,7 +98,7 @@ def note(result: Result) -> str:
     """What to remark on a result in one line of a table."""
     if result.outcome is Outcome.OBSERVED:
         return result.observed or result.message
-    if result.outcome in {Outcome.UNSUPPORTED, Outcome.NOT_APPLICABLE, Outcome.SKIPPED}:
+    if result.outcome in {Outcome.UNSUPPORTED, Outcome.NOT_APPLICABLE, Outcome.SKIPPED, Outcome.KNOWN_FAILURE}:
         return reason(result)
     return result.message
 

@@ -13,6 +13,7 @@ from conformance.writing import write_whole
 
 # What Markdown and the HTML inside it react to within a line.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$@])")
+_ADDRESS = re.compile(r"https?://[\w.-]+(?::\d{1,5})?(?:/[\w./?=&%+~#-]*)?", re.ASCII)
 _NOT_RUN = (Outcome.UNSUPPORTED, Outcome.NOT_APPLICABLE, Outcome.SKIPPED)
 
 
@@ -43,17 +44,37 @@ class Summary:
 
 def render(report: Report) -> str:
     """The page of a whole report."""
-    sections = (
+    blocks = (
         _opening(report),
         _verdicts(report),
-        _results(report),
-        _accounts("Violations", report, Outcome.FAILED),
-        _accounts("Known failures", report, Outcome.KNOWN_FAILURE),
-        _accounts("Errors of the harness or the cluster", report, Outcome.ERROR),
+        *_results(report),
+        *_accounts("Violations", report, Outcome.FAILED),
+        _stale(report),
+        *_accounts("Known failures", report, Outcome.KNOWN_FAILURE),
+        *_accounts("Errors of the harness or the cluster", report, Outcome.ERROR),
         _observations(report),
         _not_run(report),
     )
-    return "\n".join(line for section in sections for line in section) + "\n"
+    return _joined(*blocks)
+
+
+def sections(report: Report) -> list[str]:
+    """The parts of the page that can stand alone, what matters most first, for a place that has not room for all."""
+    blocks = (
+        _opening(report) + _verdicts(report),
+        *_accounts("Violations", report, Outcome.FAILED),
+        _stale(report),
+        *_accounts("Errors of the harness or the cluster", report, Outcome.ERROR),
+        *_accounts("Known failures", report, Outcome.KNOWN_FAILURE),
+        *_results(report),
+        _observations(report),
+        _not_run(report),
+    )
+    return [_joined(block) for block in blocks if block]
+
+
+def _joined(*blocks: list[str]) -> str:
+    return "\n".join(line for block in blocks for line in block) + "\n"
 
 
 def escape(text: str) -> str:
@@ -105,8 +126,8 @@ def _verdicts(report: Report) -> list[str]:
     return ["## Verdict", "", *(_table(headers, lines) if lines else ["Nothing was executed: not a pass."]), ""]
 
 
-def _results(report: Report) -> list[str]:
-    lines = []
+def _results(report: Report) -> list[list[str]]:
+    blocks = []
     for title, results in rows.groups(report.results):
         cells = [
             (r.requirement, r.level.value, r.outcome.value, f"{r.duration:.2f} s", rows.converged(r),
@@ -114,24 +135,35 @@ def _results(report: Report) -> list[str]:
             for r in results
         ]  # fmt: skip
         headers = ("requirement", "level", "outcome", "duration", "in effect after", "requests", "remark")
-        lines += [f"## {escape(title)}", "", *_table(headers, cells), ""]
-    return lines
+        blocks.append([f"## {escape(title)}", "", *_table(headers, cells), ""])
+    return blocks
 
 
-def _accounts(heading: str, report: Report, outcome: Outcome) -> list[str]:
-    results = rows.with_outcome(report.results, outcome)
-    if not results:
-        return []
-    lines = [f"## {heading}", ""]
-    for result in results:
+def _accounts(heading: str, report: Report, outcome: Outcome) -> list[list[str]]:
+    blocks: list[list[str]] = []
+    for result in rows.with_outcome(report.results, outcome):
+        lines = [] if blocks else [f"## {heading}", ""]
         lines += [f"### {result.requirement} on {escape(result.mesh)}", ""]
+        if result.known is not None:
+            reason, since = escape(result.known.reason), escape(result.known.since)
+            lines += [f"Known since {since}: {reason} ({_link(result.known.link)})", ""]
         lines += [*fence(result.message or "no message"), ""]
         lines += [f"- {escape(rows.sample_line(sample))}" for sample in result.samples]
         if result.samples:
             lines.append("")
         if result.reproduce:
             lines += ["Repeat it:", "", *fence(result.reproduce, "sh"), ""]
-    return lines
+        blocks.append(lines)
+    return blocks
+
+
+def _link(address: str) -> str:
+    return f"<{address}>" if _ADDRESS.fullmatch(address) else escape(address)
+
+
+def _stale(report: Report) -> list[str]:
+    lines = [f"- {escape(result.mesh)}: {escape(result.message)}" for result in report.results if result.stale]
+    return ["## Stale in the list of known failures", "", *lines, ""] if lines else []
 
 
 def _observations(report: Report) -> list[str]:

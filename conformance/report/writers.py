@@ -16,10 +16,11 @@ from conformance.report.hygiene import clean_footer, clean_header, clean_result
 from conformance.report.jsonl import JsonLines
 from conformance.report.junit import JUnit
 from conformance.report.model import Footer, Header
+from conformance.report.page import Page
 from conformance.report.summary import Summary
 from conformance.report.writing import ReportError, Writer
 
-FORMATS = ("jsonl", "summary", "junit", "allure")
+FORMATS = ("jsonl", "summary", "junit", "html", "allure")
 """The formats that are written to a directory, in this order."""
 
 
@@ -69,8 +70,11 @@ class Writers:
             raise failures[0]
 
 
-def writers(directory: Path | None, formats: Iterable[str] = FORMATS, *, stream: TextIO | None = None) -> Writers:
-    """The writers of these formats to a directory, and of the console's to a stream; either can be left out.
+def writers(
+    directory: Path | None, formats: Iterable[str] = FORMATS, *, stream: TextIO | None = None,
+    more: Iterable[Writer] = (),
+) -> Writers:
+    """The writers of these formats to a directory, of the console's to a stream, and more; each can be left out.
 
     The directory is made and tried at once, so that a run does not end without a report after it has measured.
     Raises `ReportError` for an unknown format and for a directory that cannot be written to.
@@ -85,7 +89,7 @@ def writers(directory: Path | None, formats: Iterable[str] = FORMATS, *, stream:
         chosen += [_writer(name, directory) for name in FORMATS if name in wanted]
     if stream is not None:
         chosen.append(Console(stream))
-    return Writers(chosen)
+    return Writers([*chosen, *more])
 
 
 def _writer(name: str, directory: Path) -> Writer:
@@ -93,6 +97,7 @@ def _writer(name: str, directory: Path) -> Writer:
         "jsonl": lambda: JsonLines(directory / "report.jsonl"),
         "summary": lambda: Summary(directory / "summary.md"),
         "junit": lambda: JUnit(directory / "junit.xml"),
+        "html": lambda: Page(directory / "report.html"),
         "allure": lambda: Allure(directory / "allure-results"),
     }
     return makers[name]()

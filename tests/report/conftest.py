@@ -1,12 +1,19 @@
-"""A whole report with a result of every outcome."""
+"""A whole report with a result of every outcome, records of it in files, and the commands that read them."""
+
+import dataclasses
+import io
+import sys
 
 import pytest
 
-from conformance.outcome import Convergence, Outcome, Result, SampleSummary, exit_code, verdicts
-from conformance.report.model import Component, Footer, Header, MeshUnderTest, Report, count
+from conformance.cli import main
+from conformance.outcome import Convergence, Outcome, Result, SampleSummary, exit_code, verdict, verdicts
+from conformance.report.model import Catalogue, Component, Described, Footer, Header, MeshUnderTest, Report, count
+from conformance.report.record import encode
 from conformance.requirement import Level
 
-API = "split.smi-spec.io"
+API, VERSION = "split.smi-spec.io", "v1alpha4"
+DIGEST = f"sha256:{'1' * 64}"
 
 
 def make(number, outcome, level="B", mesh="reference", **changes):
@@ -102,3 +109,62 @@ def run():
         writer.finish(report.footer)
 
     return play
+
+
+@pytest.fixture
+def record(report_of, tmp_path):
+    """A maker of records in files: `record("name", results, version="1.0.0", …)`; the rest changes the header."""
+
+    def make(name, results, version="1.2.3", gaps=None, **changes):
+        whole = report_of(results)
+        explained = {
+            r.requirement: Described("a title", "It is so.", "Specification", r.level, API, (VERSION,), r.judged)
+            for r in results
+        }
+        values = {
+            "meshes": tuple(dataclasses.replace(mesh, version=version) for mesh in whole.header.meshes),
+            "catalogue": Catalogue(DIGEST, explained),
+        }
+        header = dataclasses.replace(whole.header, **values | changes)
+        footer = whole.footer
+        if gaps:
+            missing, left_out = gaps
+            again = tuple(
+                verdict(
+                    v.mesh,
+                    v.api,
+                    v.version,
+                    [r for r in results if r.mesh == v.mesh],
+                    missing=missing,
+                    left_out=left_out,
+                )
+                for v in footer.verdicts
+            )
+            footer = dataclasses.replace(footer, verdicts=again)
+        path = tmp_path / f"{name}.jsonl"
+        path.write_bytes(b"".join(encode(item) for item in (header, *results, footer)))
+        return str(path)
+
+    return make
+
+
+@pytest.fixture
+def report_command(capsys):
+    """Run a command: its exit code, and what it printed."""
+
+    def run(*words):
+        code = main(["report", *map(str, words)])
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
+
+
+@pytest.fixture
+def piped(monkeypatch):
+    """Give bytes as standard input."""
+
+    def give(data):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+    return give

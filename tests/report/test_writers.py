@@ -37,7 +37,9 @@ def names(directory):
 def test_all_formats_are_written_from_one_stream(report, run, tmp_path):
     stream = io.StringIO()
     run(writers(tmp_path / "deep" / "report", stream=stream), report)
-    assert names(tmp_path / "deep" / "report") == ["allure-results", "junit.xml", "report.jsonl", "summary.md"]
+    assert names(tmp_path / "deep" / "report") == [
+        "allure-results", "junit.xml", "report.html", "report.jsonl", "summary.md",
+    ]
     assert read(tmp_path / "deep" / "report" / "report.jsonl").footer == report.footer
     assert "SPLIT-003 violated by reference" in stream.getvalue()
 
