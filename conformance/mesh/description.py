@@ -10,7 +10,7 @@ from string import Formatter
 from typing import Any, Final
 
 from conformance import described
-from conformance.mesh.detection import Sign
+from conformance.mesh.detection import ANY, Sign
 from conformance.mesh.errors import MeshError
 from conformance.mesh.model import (
     Access,
@@ -37,6 +37,7 @@ _SHELLS: Final = frozenset({"ash", "bash", "busybox", "csh", "dash", "fish", "ks
 def parse(file: Path, instance: str = "") -> Mesh:
     """Read and validate one `mesh.yaml`, or one instance of it. Raises MeshError naming the file and the field."""
     data = described.read(file, "mesh.json", MeshError)
+    general = data
     if "instance" in data or instance:
         data = _of_instance(file, data, instance)
     _check(file, data)
@@ -62,7 +63,7 @@ def parse(file: Path, instance: str = "") -> Mesh:
         adapter=Adapter(**data["adapter"]) if "adapter" in data else None,
         metrics=MetricsPlace(**data["metrics"]) if "metrics" in data else None,
         evidence={group: Evidence(**entry) for group, entry in data.get("evidence", {}).items()},
-        known_failing=_known_failing(file.parent / KNOWN_FAILING),
+        known_failing=known_failing(file.parent / KNOWN_FAILING), relatives=_relatives(general),
     )
 
 
@@ -89,6 +90,14 @@ def _of_instance(file: Path, data: Mapping[str, Any], instance: str) -> dict[str
     except MeshError as error:
         raise MeshError(f"{error} (with the parts of 'instance')") from None
     return changed if instance else usual
+
+
+def _relatives(data: Mapping[str, Any]) -> tuple[tuple[Sign, ...], ...]:
+    """Return the signs of the usual one, and those of an instance of any name; none where there are no instances."""
+    if "instance" not in data:
+        return ()
+    return tuple(tuple(_sign(entry) for entry in signs)
+                 for signs in (data["detect"], _filled(data["instance"].get("detect", []), ANY)))
 
 
 def _filled(value: Any, instance: str) -> Any:
@@ -193,7 +202,8 @@ def _inside(file: Path, where: str, name: str) -> Path:
     return file.parent / name
 
 
-def _known_failing(file: Path) -> tuple[KnownFailure, ...]:
+def known_failing(file: Path) -> tuple[KnownFailure, ...]:
+    """Read and validate a list of known failures; none where there is no file. Raises MeshError."""
     if not file.exists():
         return ()
     data = described.read(file, "known-failing.json", MeshError)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Final
 
 from conformance.cluster import Cluster, NotFound, Object
 
 _PLURALS: Final = {"Deployment": "deployments", "DaemonSet": "daemonsets", "StatefulSet": "statefulsets"}
 UNTAGGED: Final = "untagged"
+ANY: Final = "*"
+"""Stands in a sign for the name of any instance; no name and no value of a label has one."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +36,26 @@ class Sign:
 
     def workloads(self, cluster: Cluster) -> list[Object]:
         """Return the workloads that are such a sign. Raises ClusterError."""
-        if self.name and self.namespaces:
+        if self.name and self.namespaces and ANY not in self.name + "".join(self.namespaces):
             named = (self._named(cluster, namespace) for namespace in self.namespaces)
             return [workload for workload in named if workload]
-        selector = ",".join(f"{key}={value}" for key, value in self.labels.items())
+        selector = ",".join(key if ANY in value else f"{key}={value}" for key, value in self.labels.items())
         try:
             found = [
-                workload for namespace in self.namespaces or (None,)
-                for workload in cluster.list("apps/v1", _PLURALS[self.kind], namespace, labels=selector)[0]
+                workload for namespace in self.namespaces or (ANY,)
+                for workload in cluster.list("apps/v1", _PLURALS[self.kind], None if ANY in namespace else namespace,
+                                             labels=selector)[0]
             ]
         except NotFound:  # a cluster that does not serve the kind has no workload of it
             return []
-        return [workload for workload in found if self.name in ("", workload["metadata"]["name"])]
+        return [workload for workload in found
+                if not self.name or fnmatchcase(workload["metadata"]["name"], self.name)]
+
+    def is_shown_by(self, obj: Object) -> bool:
+        """Tell whether an object would be such a sign, once applied where the mesh belongs."""
+        metadata = obj["metadata"]
+        return (obj["kind"] == self.kind and self.name in ("", metadata["name"])
+                and self.labels.items() <= (metadata.get("labels") or {}).items())
 
     def version(self, workload: Object) -> str:
         """Return the version that a workload runs: its image's tag."""

@@ -131,7 +131,8 @@ class Mesh:
     the incoming traffic of some ports alone; `{ports}` in its values stands for them.
 
     `control_plane` is waited for after `install`. An empty `remove` means that what `install` applied is deleted in
-    reverse order. `images` are those to mirror where a cluster cannot reach the registries.
+    reverse order. `images` are those to mirror where a cluster cannot reach the registries. `relatives` are the signs
+    of the usual one and of instances of any name, where there may be several.
     """
 
     name: str
@@ -161,6 +162,7 @@ class Mesh:
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     known_failing: tuple[KnownFailure, ...] = ()
     note: str = ""
+    relatives: tuple[tuple[Sign, ...], ...] = ()
 
     @property
     def base(self) -> str:
@@ -210,6 +212,11 @@ class Mesh:
     def installations(self, cluster: Cluster) -> tuple[Installation, ...]:
         """Return what of the mesh is in a cluster: more than one where several instances are. Raises ClusterError."""
         return find(cluster, self.detect)
+
+    def kin(self, cluster: Cluster) -> tuple[Installation, ...]:
+        """Return every instance of the mesh that is in a cluster, whatever it is called. Raises ClusterError."""
+        found = (installation for signs in (self.detect, *self.relatives) for installation in find(cluster, signs))
+        return tuple(dict.fromkeys(found))
 
     def version(self, cluster: Cluster) -> str | None:
         """Return the installed version (an image's tag), or None if the mesh is not installed. Raises ClusterError."""
