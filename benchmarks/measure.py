@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,6 +24,7 @@ from conformance.client import Call, Client
 from conformance.cluster import Cluster
 from conformance.evidence import Evidence
 from conformance.expect import Only
+from conformance.lifecycle import inventory
 from conformance.objects import Objects, Services
 from conformance.options import Settings
 from conformance.place import open_place
@@ -139,16 +140,34 @@ def memory() -> None:
     report("peak memory of the whole run", peak / 2**20, 1536, "MiB", f"sampled over {seconds:.0f} s")
 
 
-def endurance(runs: int = 40) -> None:
-    """Runs in a row, in a temporary directory of their own: no failure, no error, nothing left behind."""
-    bad = 0
-    with TemporaryDirectory(prefix="endurance-") as place:
+def endurance(runs: int = 40, context: str = "", kubeconfig: str = "") -> None:
+    """Runs in a row, in a temporary directory of their own: no failure, no error, nothing left behind.
+
+    On a cluster that is named, each run installs and removes the mesh, and all objects are compared with those before.
+    """
+    named = {"--context": context, "--kubeconfig": kubeconfig}
+    where = [word for name, value in named.items() if value for word in (name, value)]
+    bad, words = 0, (*where, "--provision") if where else ()
+    with TemporaryDirectory(prefix="endurance-") as place, ExitStack() as opened:
+        settings = Settings(context=context or None, kubeconfig=Path(kubeconfig) if kubeconfig else None)
+        cluster = opened.enter_context(open_place(settings)) if where else None
+        before = _objects(cluster)
         for number in range(1, runs + 1):
-            seconds, _ = _run(place=place)
-            left = _remains(place)
+            seconds, _ = _run(*words, place=place)
+            after = _objects(cluster)
+            left = [*_remains(place), *sorted(after - before), *(f"no {name}" for name in sorted(before - after))]
             print(f"run {number}: {seconds:.1f} s{', left behind: ' + ', '.join(left) if left else ''}", flush=True)
             bad += bool(left)
     report(f"{runs} runs in a row, runs that left anything", bad, 0, "runs")
+
+
+def _objects(cluster: Cluster | None) -> set[str]:
+    """Names of all objects that do not come and go by themselves."""
+    if cluster is None:
+        return set()
+    kinds, _ = inventory.resources(cluster)
+    found = inventory.objects(cluster, kinds).objects
+    return {str(each) for each in found if each.kind.kind not in ("Event", "Lease", "IPAddress", "EndpointSlice")}
 
 
 def _run(
@@ -228,9 +247,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", nargs="*", choices=[*WHAT, []], help="figures to measure (default: all but endurance)")
     parser.add_argument("--runs", type=int, default=50, help="runs of `endurance`")
+    parser.add_argument("--context", default="", help="cluster for the runs of `endurance` (default: the sandbox)")
+    parser.add_argument("--kubeconfig", default="", help="where that context is")
     chosen = parser.parse_args()
     for name in chosen.what or [name for name in WHAT if name != "endurance"]:
-        endurance(chosen.runs) if name == "endurance" else WHAT[name]()
+        endurance(chosen.runs, chosen.context, chosen.kubeconfig) if name == "endurance" else WHAT[name]()
 
 
 if __name__ == "__main__":

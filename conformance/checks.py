@@ -14,7 +14,7 @@ from _pytest.outcomes import Skipped
 from conformance.cluster import ClusterError
 from conformance.dump import FAILURES, dump
 from conformance.evidence import Evidence
-from conformance.outcome import Nonconformance, Outcome, Result, outcome_of
+from conformance.outcome import Known, Nonconformance, Outcome, Result, outcome_of
 from conformance.requirement import Requirement
 from conformance.smi import NotExpressible, NotServed
 from conformance.waiting import NotConverged, NotYet, eventually
@@ -31,7 +31,10 @@ class Unjudged(Skipped):
 
 @dataclass
 class Check:
-    """What has come of one check so far. The first phase that goes wrong decides."""
+    """What has come of one check so far. The first phase that goes wrong decides.
+
+    `known` is what the list of known failures says of it, `listed_in` the file that the list is in.
+    """
 
     row: Requirement
     started: float = field(default_factory=time.monotonic)
@@ -39,6 +42,8 @@ class Check:
     message: str = ""
     evidence: Evidence = field(default_factory=Evidence)
     unexplained: bool = False
+    known: Known | None = None
+    listed_in: str = ""
 
     def phase(self, when: str, error: BaseException | None, funcargs: Mapping[str, Any]) -> None:
         """Take what a phase (setup, call, teardown) ended with."""
@@ -48,6 +53,19 @@ class Check:
         if self.outcome not in (None, Outcome.PASSED, Outcome.OBSERVED) or (error is None and when != "call"):
             return
         self._decide(error)
+
+    def hold_to(self, known: Known | None, listed_in: str) -> None:
+        """Take what the list of known failures says: it decides how a failure counts, and whether a pass is news."""
+        self.known, self.listed_in = known, listed_in
+        if known is not None and self.outcome is Outcome.FAILED:
+            self.outcome = Outcome.KNOWN_FAILURE
+
+    @property
+    def stale(self) -> str:
+        """What to do where a listed requirement passes; empty where none of this is so."""
+        if self.known is None or self.outcome is not Outcome.PASSED:
+            return ""
+        return f"stale: {self.row.id} passes now; take it out of {self.listed_in}"
 
     def dump(self, directory: Path, funcargs: Mapping[str, Any]) -> None:
         """Write what explains a failure, while it is still there; the message then says where."""
@@ -85,6 +103,12 @@ class Check:
             return
         if self.outcome in (Outcome.FAILED, Outcome.ERROR) and report.failed and not self.unexplained:
             report.longrepr = f"{self.row.id} {self.outcome}: {self.message}"
+        elif self.outcome is Outcome.KNOWN_FAILURE and report.failed and self.known:
+            # As pytest has it for a test that is marked `xfail`.
+            report.outcome, report.wasxfail = "skipped", f"{self.known.reason} ({self.known.link})"
+            report.longrepr = f"{self.row.id} {self.outcome}: {self.message}"
+        elif self.stale:
+            report.outcome, report.longrepr = "failed", self.stale
         elif self.outcome is Outcome.OBSERVED and report.failed:
             report.outcome, report.longrepr = "passed", None
         elif self.outcome in (Outcome.NOT_APPLICABLE, Outcome.UNSUPPORTED) and report.failed:
@@ -96,19 +120,28 @@ def result_of(check: Check, mesh: str, version: str, reproduce: str, worker: str
     evidence = check.evidence
     return Result(
         requirement=check.row.id, level=check.row.level, mesh=mesh, api=check.row.api, version=version,
-        outcome=check.outcome or Outcome.ERROR, message=check.message or ("" if check.outcome else "it never ran"),
+        outcome=check.outcome or Outcome.ERROR, message=check.stale or _told(check),
         duration=round(time.monotonic() - check.started, 4), convergence=tuple(evidence.convergence),
         samples=tuple(evidence.samples), applied=tuple(evidence.applied), observed="; ".join(evidence.observations),
         reproduce=reproduce, worker=worker, judged=check.row.judged,
+        known=check.known if check.stale or check.outcome is Outcome.KNOWN_FAILURE else None,
     )
+
+
+def _told(check: Check) -> str:
+    return check.message or ("" if check.outcome else "it never ran")
 
 
 def _explained(error: BaseException | None) -> bool:
     """Whether an exception is one of ours, whose message says all: others are bugs and keep their traceback."""
+    if isinstance(error, BaseExceptionGroup):  # several fixtures failed at the end of a check
+        return all(_explained(each) for each in error.exceptions)
     return error is None or type(error).__module__.split(".")[0] == "conformance"
 
 
 def _message(error: BaseException, *, unexplained: bool) -> str:
+    if isinstance(error, BaseExceptionGroup):
+        return "\n".join(_message(each, unexplained=not _explained(each)) for each in error.exceptions)
     return f"unexpected {type(error).__name__}: {error}" if unexplained else str(error)
 
 

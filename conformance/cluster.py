@@ -26,8 +26,10 @@ from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.incluster_config import InClusterConfigLoader
 from kubernetes.config.kube_config import load_kube_config
 
+from conformance import temporary
 from conformance.cluster_errors import (
     CONNECT_TIMEOUT,
+    Away,
     ClusterError,
     Conflict,
     Gone,
@@ -36,6 +38,7 @@ from conformance.cluster_errors import (
     Rejected,
     refusal,
     trouble,
+    unanswered,
 )
 
 __all__ = [
@@ -86,6 +89,7 @@ class Cluster:
         self.context = context
         self._client = ApiClient(configuration)
         self._kinds: dict[str, dict[str, Kind]] = {}
+        self._answered = False
 
     @classmethod
     def from_kubeconfig(cls, path: Path, context: str | None = None) -> Cluster:
@@ -103,7 +107,9 @@ class Cluster:
         _require_context(doing, text, context)
         configuration = Configuration()
         try:
-            load_kube_config(str(path), context=context, client_configuration=configuration, persist_config=False)
+            # TLS wants certificates and keys in files, which a killed process cannot remove: here the next one can.
+            load_kube_config(str(path), context=context, client_configuration=configuration, persist_config=False,
+                             temp_file_path=str(temporary.credentials()))
         except (ConfigException, TypeError, ValueError, OSError) as error:
             raise KubeconfigError(doing, f"{error}") from error
         return cls(configuration, context or "current context", path, context)
@@ -166,20 +172,32 @@ class Cluster:
         """Send one request and return the body of the answer, waiting `timeout` seconds for each part of it.
 
         Throttling (429, after its Retry-After) and, where repeating is harmless, passing server errors are
-        waited out for at most `patience` seconds (PATIENCE). Raises ClusterError or one of its subclasses.
+        waited out for at most `patience` seconds (PATIENCE); so is an API server that is away after it has answered
+        before, as while it is restarted. Raises ClusterError or one of its subclasses.
         """
         doing = doing or f"{method} {path}"
         timeout = READ_TIMEOUT if timeout is None else timeout
         until = time.monotonic() + (PATIENCE if patience is None else patience)
         pause = 0.1
         while True:
-            status, headers, data = self._send(method, path, query, body, content_type, timeout, doing)
-            if status < 400:
-                return data
-            again = status == 429 or (status in (500, 502, 503, 504) and method == "GET")
-            delay = max(pause, _retry_after(headers))
-            if not again or time.monotonic() + delay > until:
-                raise refusal(doing, status, data)
+            delay = pause
+            try:
+                status, headers, data = self._send(method, path, query, body, content_type, timeout, doing)
+            except Away as error:
+                if not self._answered or (error.sent and method != "GET"):
+                    raise
+                if time.monotonic() + delay > until:
+                    # One that stays away is waited for once, not by everybody who asks from then on.
+                    self._answered = patience is not None
+                    raise
+            else:
+                self._answered = True
+                if status < 400:
+                    return data
+                delay = max(pause, _retry_after(headers))
+                again = status == 429 or (status in (500, 502, 503, 504) and method == "GET")
+                if not again or time.monotonic() + delay > until:
+                    raise refusal(doing, status, data)
             time.sleep(delay)
             pause = min(2 * pause, 2.0)
 
@@ -191,7 +209,7 @@ class Cluster:
         try:
             return response.status, response.headers, response.read()
         except urllib3.exceptions.HTTPError as error:
-            raise ClusterError(doing, trouble(error, timeout)) from error
+            raise unanswered(doing, error, timeout) from error
         finally:
             response.release_conn()
 
@@ -214,7 +232,7 @@ class Cluster:
                 timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout),
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise ClusterError(doing, trouble(error, timeout)) from error
+            raise unanswered(doing, error, timeout) from error
 
     def json(self, method: str, path: str, **parts: Any) -> Object:
         """Send one request and parse its JSON answer."""

@@ -22,6 +22,14 @@ class ClusterError(Exception):
         self.reason = reason
 
 
+class Away(ClusterError):  # noqa: N818 - what the API server is
+    """Nobody took the connection, or it broke before the answer. `sent`: the call may have been carried out."""
+
+    def __init__(self, doing: str, found: str, *, sent: bool) -> None:
+        super().__init__(doing, found)
+        self.sent = sent
+
+
 class KubeconfigError(ClusterError):
     """The kubeconfig is missing, unreadable or has no such context: nothing was asked of any cluster."""
 
@@ -59,6 +67,15 @@ def refusal(doing: str, code: int, data: bytes) -> ClusterError:
         message = f"{message or 'Unauthorized'}. The credential is missing, wrong or expired"
     return _ERRORS.get(code, ClusterError)(doing, f"{message or 'no reason given'} (HTTP {code})", code=code,
                                            reason=reason)
+
+
+def unanswered(doing: str, error: Exception, timeout: float) -> ClusterError:
+    """Return the error that a request without an answer is."""
+    found = trouble(error, timeout)
+    if isinstance(error, urllib3.exceptions.NewConnectionError):
+        return Away(doing, found, sent=False)
+    return Away(doing, found, sent=True) if isinstance(error, urllib3.exceptions.ProtocolError) else ClusterError(
+        doing, found)
 
 
 def trouble(error: Exception, timeout: float) -> str:

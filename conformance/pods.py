@@ -9,18 +9,26 @@ from conformance.cluster import Cluster, ClusterError, NotFound, Object
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod of a workload, as it was when it became ready; `restarts` over all its containers."""
+    """A pod of a workload, as it was when it became ready: since when, as the cluster tells the time.
+
+    `restarts` is over all its containers.
+    """
 
     name: str
     namespace: str
     workload: str
     restarts: int
+    ready_since: str = ""
 
 
 def is_ready(pod: Object) -> bool:
     """Tell whether a pod is ready and is to stay."""
-    conditions = {entry["type"]: entry["status"] for entry in pod.get("status", {}).get("conditions") or ()}
-    return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
+    return _readiness(pod).get("status") == "True" and "deletionTimestamp" not in pod["metadata"]
+
+
+def _readiness(pod: Object) -> Object:
+    conditions = {entry["type"]: entry for entry in pod.get("status", {}).get("conditions") or ()}
+    return dict(conditions.get("Ready", {}))
 
 
 def _restarts(pod: Object) -> int:
@@ -41,7 +49,8 @@ def _statuses(pod: Object) -> list[Object]:
 
 def as_pod(workload: str, pod: Object) -> Pod:
     """Return what is remembered of a pod of a workload."""
-    return Pod(pod["metadata"]["name"], pod["metadata"]["namespace"], workload, _restarts(pod))
+    return Pod(pod["metadata"]["name"], pod["metadata"]["namespace"], workload, _restarts(pod),
+               str(_readiness(pod).get("lastTransitionTime") or ""))
 
 
 def state_of(name: str, pod: Object | None) -> str:
@@ -59,13 +68,41 @@ def state_of(name: str, pod: Object | None) -> str:
     return f"{name} is {status.get('phase', 'unknown')}" + (f" ({'; '.join(detail)})" if detail else "")
 
 
+def has_restarted(known: Pod, pod: Object) -> bool:
+    """Tell whether a container of a pod has ended and was started again since the pod was known."""
+    return _restarts(pod) > known.restarts
+
+
 def trouble_of(known: Pod, pod: Object | None) -> str:
     """Say in what a pod is no longer as it was known; empty when it is."""
     if pod is None:
         return f"pod {known.name} is gone"
-    if _restarts(pod) > known.restarts:
+    if has_restarted(known, pod):
         return f"a container of pod {known.name} has restarted"
-    return "" if is_ready(pod) else f"pod {known.name} is not ready: {state_of(known.workload, pod)}"
+    if not is_ready(pod):
+        return f"pod {known.name} is not ready: {state_of(known.workload, pod)}"
+    since = str(_readiness(pod).get("lastTransitionTime") or "")
+    return f"pod {known.name} was not ready for a while, until {since}" if known.ready_since not in ("", since) else ""
+
+
+def untaken(cluster: Cluster) -> list[str]:
+    """Say of each node that does not take pods why; nothing where this user may not see nodes."""
+    try:
+        nodes = cluster.nodes()
+    except ClusterError:
+        return []
+    return [f"node {node['metadata']['name']}: {trouble}" for node in nodes if (trouble := ails(node))]
+
+
+def ails(node: Object) -> str:
+    """Say what keeps a node from taking pods that tolerate nothing; empty when it takes them."""
+    conditions = {entry["type"]: entry for entry in (node.get("status") or {}).get("conditions") or ()}
+    if conditions.get("Ready", {}).get("status") != "True":
+        return f"not ready ({conditions.get('Ready', {}).get('message', 'no word from its kubelet')})"
+    pressure = [kind for kind, entry in conditions.items() if kind != "Ready" and entry.get("status") == "True"]
+    taints = [f"{taint['key']}:{taint['effect']}" for taint in (node.get("spec") or {}).get("taints") or ()
+              if taint.get("effect") in ("NoSchedule", "NoExecute")]
+    return "; ".join([*pressure, *(f"taint {taint}" for taint in taints)])
 
 
 def autopsy(cluster: Cluster, pod: Object) -> list[str]:

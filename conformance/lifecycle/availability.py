@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from conformance.cluster import Cluster, ClusterError, NotFound, Object
 from conformance.mesh import ControlPlane
-from conformance.pods import autopsy, is_ready
+from conformance.pods import autopsy, is_ready, untaken
 from conformance.topology import ProvisionError
 from conformance.waiting import NotConverged, NotYet, Progress, eventually
 
@@ -42,7 +42,8 @@ def wait(
         eventually(available, what=what, within=within, consecutive=times, interval=pause, longest=pause,
                    progress=progress)
     except NotConverged as error:
-        details = "\n".join(line for workload in workloads for line in _why(cluster, workload))
+        lines = [line for workload in workloads for line in _why(cluster, workload)]
+        details = "\n".join([*lines, *untaken(cluster)])
         raise ProvisionError(f"{error}\n{details}".rstrip()) from error
 
 

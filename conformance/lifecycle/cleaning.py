@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from conformance.cluster import Cluster
-from conformance.lifecycle import inventory, removal
+from conformance.lifecycle import inventory, removal, sharing
 from conformance.lifecycle.inventory import Found
 from conformance.lifecycle.labels import mesh_of, run_of
 from conformance.lifecycle.removal import Swept
@@ -55,7 +55,9 @@ def remains(cluster: Cluster, run: str = "", older: timedelta | None = None) -> 
 
 def clean(cluster: Cluster, left: Remains, progress: Progress | None = None) -> Swept:
     """Remove what a run left and wait until it is gone. Raises ClusterError, ProvisionError."""
-    return removal.sweep(cluster, f"{RUN_LABEL}={left.run}", progress=progress)
+    stay = sharing.leave(cluster, run=left.run)
+    swept = removal.sweep(cluster, f"{RUN_LABEL}={left.run}", progress=progress)
+    return replace(swept, kept=(*stay, *swept.kept))
 
 
 def _remains(run: str, objects: Sequence[Found]) -> Remains:

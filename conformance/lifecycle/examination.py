@@ -15,6 +15,7 @@ from conformance.cluster import Cluster, ClusterError, NotFound, Object, Rejecte
 from conformance.lifecycle import blocked, cleaning, images, permissions
 from conformance.lifecycle.permissions import Right
 from conformance.mesh import Mesh, MeshError, load, names
+from conformance.pods import ails
 from conformance.topology import POD_SECURITY, RUN_LABEL
 
 _WHERE: Final = "default"
@@ -112,6 +113,8 @@ def _served(cluster: Cluster) -> Iterator[Finding]:
     served = smi.served_apis(cluster).served
     groups = [f"{group} {', '.join(served[group])}" for group in (*smi.RESOURCES, smi.METRICS) if group in served]
     yield Finding(State.OK if groups else State.NOTE, "SMI", "; ".join(groups) or "no API of SMI is served")
+    if smi.GATEWAY in served:
+        yield _ok("Gateway API", f"{smi.GATEWAY} {', '.join(served[smi.GATEWAY])}")
 
 
 def _permissions(cluster: Cluster, plan: Plan) -> Iterator[Finding]:
@@ -134,7 +137,7 @@ def _nodes(cluster: Cluster) -> Iterator[Finding]:
     nodes = cluster.nodes()
     usable = []
     for node in nodes:
-        trouble = _ails(node)
+        trouble = ails(node)
         if trouble:
             yield _note("nodes", f"{node['metadata']['name']}: {trouble}")
         else:
@@ -143,16 +146,6 @@ def _nodes(cluster: Cluster) -> Iterator[Finding]:
         yield _problem("nodes", f"none of {len(nodes)} nodes takes pods that tolerate nothing")
     else:
         yield _ok("nodes", f"{len(usable)} of {len(nodes)} take pods")
-
-
-def _ails(node: Object) -> str:
-    conditions = {entry["type"]: entry for entry in (node.get("status") or {}).get("conditions") or ()}
-    if conditions.get("Ready", {}).get("status") != "True":
-        return f"not ready ({conditions.get('Ready', {}).get('message', 'no word from its kubelet')})"
-    pressure = [kind for kind, entry in conditions.items() if kind != "Ready" and entry.get("status") == "True"]
-    taints = [f"{taint['key']}:{taint['effect']}" for taint in (node.get("spec") or {}).get("taints") or ()
-              if taint.get("effect") in ("NoSchedule", "NoExecute")]
-    return "; ".join([*pressure, *(f"taint {taint}" for taint in taints)])
 
 
 def _pods(cluster: Cluster) -> Iterator[Finding]:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from conformance.cluster import Cluster, ClusterError, NotFound, Object, describe
-from conformance.lifecycle import availability, blocked, images, steps
+from conformance.lifecycle import availability, blocked, images, sharing, steps
 from conformance.lifecycle.labels import MESH_LABEL, labelled, mesh_of, value_of
 from conformance.lifecycle.setup import Setup
+from conformance.lifecycle.undoing import undone
 from conformance.lifecycle.uninstall import remove
 from conformance.mesh import HelmStep, ManifestStep, Mesh
 from conformance.topology import ProvisionError
@@ -116,6 +117,9 @@ class Installer:
                 self._create(obj)
             elif self._ours(there):
                 self.cluster.apply(obj)
+            elif mesh_of(there):
+                sharing.need(self.cluster, there, self.mesh.name, self.run)
+                self.tell(f"{describe(obj)} is there for {mesh_of(there)}: it is used as it is, and goes with the last")
             else:
                 self.tell(f"{describe(obj)} was there before: it is used as it is, and will be left alone")
 
@@ -209,12 +213,13 @@ def provisioned(installer: Installer, *, keep: bool = False) -> Iterator[None]:
     Raises what installing and removing it raise. `keep` leaves it.
     """
     installer.refuse(again=False)
-    try:
+
+    def take_away() -> None:
+        remove(installer.cluster, installer.mesh, tell=installer.tell, progress=installer.progress)
+
+    with undone(take_away, keep=keep):
         installer.provision()
         yield
-    finally:
-        if not keep:
-            remove(installer.cluster, installer.mesh, tell=installer.tell, progress=installer.progress)
 
 
 def _namespace(name: str) -> Object:

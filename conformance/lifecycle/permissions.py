@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from conformance.cluster import Cluster, ClusterError, NotFound, Object
 from conformance.mesh import Mesh
-from conformance.smi import ACCESS, DEFINITIONS, METRICS, SPECS, SPLIT
+from conformance.smi import ACCESS, DEFINITIONS, GATEWAY, METRICS, SPECS, SPLIT
 
 _ALL: Final = ("get", "list", "create", "patch", "delete")
 NOBODY: Final = "system:anonymous"
@@ -47,14 +47,18 @@ RUN: Final = (
     *_rights(SPLIT, "trafficsplits", _WRITTEN),
     *_rights(SPECS, "httproutegroups tcproutes udproutes", _WRITTEN),
     *_rights(ACCESS, "traffictargets", _WRITTEN),
+    *_rights(GATEWAY, "httproutes", _WRITTEN),
     *_rights(DEFINITIONS, "customresourcedefinitions", ("get", "list")),
     *_rights("apiregistration.k8s.io", "apiservices", ("get", "list")),
     *_rights(METRICS, "*", ("*",)),  # the roles that checks of the metrics API make may grant no more than this
 )
-"""What judging a mesh takes: sample workloads in namespaces of its own, and SMI objects there."""
+"""What judging a mesh takes: sample workloads in namespaces of its own, and SMI objects and HTTPRoutes there."""
 
 MEASURE: Final = (*_rights("", "nodes", ("list",)), *_rights("", "nodes/proxy", ("get",)))
 """What `perf run` reads besides: the kubelets' own accounts. Without it they are left out."""
+
+LOAD_PODS: Final = _rights("batch", "jobs", ("create", "patch"))
+"""What `perf run --load-pods` does besides: Jobs, which go with their namespaces."""
 
 
 def to_provision(cluster: Cluster, mesh: Mesh, objects: Iterable[Object]) -> tuple[Right, ...]:

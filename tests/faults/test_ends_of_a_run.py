@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from conformance import temporary
 from conformance.outcome import ExitCode
 from conformance.report import record
 
@@ -44,12 +45,12 @@ def until(condition, within):
 @pytest.fixture
 def started(tmp_path):
     """A run in another process, caught while its checks go on: the process, its pods, its directory."""
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
+    place = tmp_path / "temporary"
+    place.mkdir()
     process = subprocess.Popen(
         [sys.executable, "-m", "conformance.cli", "run", "--report-dir", str(tmp_path / "report")],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        env={**os.environ, "TMPDIR": str(temporary)},
+        env={**os.environ, "TMPDIR": str(place)},
     )
     record_file = tmp_path / "report" / "report.jsonl"
     until(lambda: record_file.exists() and record_file.read_text().count("\n") >= 2, 60)
@@ -91,6 +92,9 @@ def test_killed(started, tmp_path):
     process, pods, directory = started
     process.kill()
     process.wait(timeout=30)
+    until(lambda: not directory.exists(), 10)
+    temporary.sweep(directory.parent)  # as whoever comes next does with the files that a client's TLS took
     assert_gone(pods, directory)
+    assert not list(directory.parent.iterdir())
     with pytest.raises(record.MissingFooter):
         record.read(tmp_path / "report" / "report.jsonl")

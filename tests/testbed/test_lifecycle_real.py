@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import yaml
+from real_runs import Going, everything, until
 
 from conformance import cli, mesh
-from conformance.cluster import Cluster, NotFound
-from conformance.lifecycle import inventory
+from conformance.cluster import Cluster, ClusterError
 from conformance.outcome import ExitCode, Outcome
 from conformance.report import record
 from conformance.topology import POD_SECURITY, RUN_LABEL
@@ -44,20 +39,6 @@ def command(real_kubeconfig, tmp_path, capsys):
         return code, told.out + told.err, record.read(file) if file.exists() else None
 
     return go
-
-
-def everything(cluster):
-    """Names of all objects, but for those that come and go by themselves; and of those that are being deleted."""
-    kinds, _ = inventory.resources(cluster)
-    passing = ("Event", "Lease", "IPAddress", "PodMetrics", "EndpointSlice")
-    found = [each for each in inventory.objects(cluster, kinds).objects if each.kind.kind not in passing]
-    ending = {each.name for each in found if each.kind.kind == "Namespace" and _ends(each)}
-    gone = {str(each) for each in found if _ends(each) or each.namespace in ending}
-    return {str(each) for each in found}, gone
-
-
-def _ends(each):
-    return "deletionTimestamp" in each.obj["metadata"]
 
 
 @pytest.fixture
@@ -164,28 +145,43 @@ def test_a_run_in_a_pod_that_restricted_admits(command, cluster, made):
         assert command("remove")[0] == ExitCode.CONFORMANT
 
 
+def first(listed):
+    return next(iter(listed[0]), None)
+
+
+PHASES = {
+    "definitions": lambda cluster: first(cluster.list(
+        "apiextensions.k8s.io/v1", "customresourcedefinitions", labels=RUN_LABEL)),
+    "namespace": lambda cluster: cluster.get("v1", "Namespace", "reference-mesh"),
+    "control plane": lambda cluster: cluster.get("apps/v1", "Deployment", "reference-control-plane", "reference-mesh"),
+    "sample workloads": lambda cluster: cluster.list("apps/v1", "deployments", labels=RUN_LABEL)[0][4],
+    "a check": lambda cluster: first(cluster.list("split.smi-spec.io/v1alpha4", "trafficsplits", labels=RUN_LABEL)),
+    "removing the sample workloads": lambda cluster: ending(cluster, f"{RUN_LABEL},!mesh-conformance/mesh"),
+    "removing the mesh": lambda cluster: ending(cluster, "mesh-conformance/mesh"),
+}
+"""What is there in each phase of a run for the first time."""
+
+
+def ending(cluster, labels):
+    namespaces, _ = cluster.list("v1", "namespaces", labels=labels)
+    return [each for each in namespaces if "deletionTimestamp" in each["metadata"]]
+
+
 @pytest.mark.usefixtures("unchanged")
-@pytest.mark.parametrize("after", ["namespace", "control plane", "sample workloads"])
-def test_what_a_killed_run_left_is_cleaned_up(command, cluster, real_kubeconfig, tmp_path, after):
-    marks = {"namespace": lambda: cluster.get("v1", "Namespace", "reference-mesh"),
-             "control plane": lambda: cluster.get("apps/v1", "Deployment", "reference-control-plane", "reference-mesh"),
-             "sample workloads": lambda: cluster.list("apps/v1", "deployments", labels=RUN_LABEL)[0][4]}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "conformance.cli", "run", "--provision", "--kubeconfig", str(real_kubeconfig),
-         "--report-dir", str(tmp_path / "killed")], stdout=subprocess.DEVNULL, env={**os.environ})
-    deadline = time.monotonic() + 90
-    while not _there(marks[after]):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait(30)
+@pytest.mark.parametrize("phase", PHASES)
+def test_what_a_killed_run_left_is_cleaned_up(command, cluster, real_kubeconfig, tmp_path, phase):
+    run = Going(real_kubeconfig, tmp_path / "killed", "--provision", "--requirement", "SPLIT-006")
+    try:
+        until(lambda: there(PHASES[phase], cluster), 120, phase)
+    finally:
+        run.kill()
     assert "would remove what run" in command("cleanup", "--dry-run")[1]
     code, told, _ = command("cleanup")
     assert code == ExitCode.CONFORMANT, told
 
 
-def _there(look):
+def there(look, cluster):
     try:
-        return look()
-    except (NotFound, IndexError):
+        return look(cluster)
+    except (ClusterError, IndexError):
         return None
