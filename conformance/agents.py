@@ -32,6 +32,7 @@ from conformance.traffic import (
 
 PROTOCOL = 1  # the version of the control protocol
 TELL_EVERY = 2.0  # seconds between two words on the progress of a load
+START_WITHIN = 60.0  # seconds that an agreed start may lie ahead
 
 
 class AgentError(Exception):
@@ -72,6 +73,10 @@ class Agent:
             said["pod"], said["namespace"], said["service_account"], said["python"], said["protocol"]
         )
 
+    def clock(self) -> float:
+        """What time it is where the agent runs, in seconds since 1970. Raises AgentError."""
+        return float(self._ask("GET", "/whoami", _CLOCK)["now"])
+
     def run(self, batch: Batch) -> Sample:
         """Send a batch and return what its client saw. Raises AgentError."""
         end = time.monotonic() + batch.deadline + self._grace
@@ -87,10 +92,11 @@ class Agent:
     ) -> dict[str, Any]:
         """Carry out a load (conformance/performance/load/command.py) and return its result. Raises AgentError.
 
-        `progress` is called about every two seconds with the phase, seconds elapsed and left, and counts so far.
+        `progress` is called about every two seconds with the phase, seconds elapsed and left, and counts so far; when
+        it raises, the load is ended.
         """
         phases = float(command.get("warmup", 0.0)) + float(command["duration"]) + 2 * float(command.get("timeout", 5.0))
-        limit = phases + 30.0 + self._grace
+        limit = phases + 30.0 + self._grace + (START_WITHIN if "start" in command else 0.0)
         end = time.monotonic() + limit
         said = self._ask("POST", "/load", _LOAD, command)
         return self._awaited(
@@ -111,7 +117,11 @@ class Agent:
                 raise AgentError(f"agent {self.name}: {overdue(said)}")
             said = self._ask("GET", f"{path}?wait={min(wait, left):.3f}", schema)
             if progress is not None and not said["done"]:
-                progress(said)
+                try:
+                    progress(said)
+                except BaseException:
+                    self._cancel(path)
+                    raise
         return said
 
     def serve(self, port: int, **options: Any) -> None:
@@ -307,6 +317,7 @@ _BATCH = Draft202012Validator(
 _LOAD = Draft202012Validator(
     _object({"done": {"type": "boolean"}, "id": {"type": "string", "minLength": 1, "maxLength": 100}})
 )  # the rest is read by conformance.performance.command
+_CLOCK = Draft202012Validator(_object({"now": {"type": "number", "minimum": 0, "maximum": 1e11}}))
 _SERVING = Draft202012Validator(_object({"port": _COUNT}))
 _SERVED = Draft202012Validator(_object({"served": _COUNT, "connections": _COUNT}))
 _ENDED = Draft202012Validator(_object({"ok": {"const": True}}))

@@ -11,12 +11,11 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import pytest
 
-from conformance import __version__, cli_lifecycle, cli_perf, options, paths, place
+from conformance import __version__, cli_lifecycle, cli_perf, cli_report, options, paths, place, suites, temporary
 from conformance.cluster import Cluster, ClusterError, KubeconfigError
 from conformance.mesh import MeshError
 from conformance.options import OptionError
@@ -29,7 +28,7 @@ from conformance.topology import ProvisionError
 
 EXIT_CODES = """exit codes:
   0    conformant: every judged requirement that was selected passed
-  1    not conformant: the mesh violates a must or a behaviour
+  1    not conformant: the mesh violates a must or a behaviour; or its list of known failures is stale: one passed
   2    usage: unknown option, mesh or requirement, unreadable kubeconfig
   3    the harness or the cluster broke, or a result is missing
   4    nothing was selected, or nothing of it could be judged: not a pass
@@ -112,6 +111,7 @@ def parser() -> argparse.ArgumentParser:
                           help="sandboxes side by side (default: 2)")
 
     cli_lifecycle.add_commands(commands, _command)
+    cli_report.add_commands(commands)
     return parser
 
 
@@ -129,12 +129,12 @@ def _run(chosen: argparse.Namespace, rest: list[str]) -> int:
     if len(several) > 1:
         return _run_each(chosen, rest, several)
     settings = options.settings(vars(chosen))
-    if not select(catalogue(paths.suites()), settings.patterns, settings.levels):
+    if not select(suites.rows(settings.suites), settings.patterns, settings.levels):
         raise _NothingSelectedError("no requirement has one of these ids and one of these levels")
     _check_place(settings)
     if not settings.dry_run:
         writers(settings.report_dir)
-    return pytest_run(_given(chosen), rest, workers=chosen.workers)
+    return pytest_run(_given(chosen), rest, workers=chosen.workers, folders=settings.suites)
 
 
 def _run_each(chosen: argparse.Namespace, rest: list[str], contexts: Sequence[str]) -> int:
@@ -174,19 +174,19 @@ def _run_probes(chosen: argparse.Namespace, rest: list[str]) -> int:
     settings = options.settings(vars(chosen))
     cli_perf.check(vars(chosen))
     _check_place(settings)
-    return pytest_run(_given(chosen), rest, workers=None, suite="performance", plugins=("conformance.probing",))
+    return pytest_run(_given(chosen), rest, workers=None, folders=("performance",), plugins=("conformance.probing",))
 
 
 def pytest_run(
-    given: Sequence[str], rest: Sequence[str] = (), *, workers: str | None = "0", suite: str = "smi",
-    plugins: Sequence[str] = (), registered: Sequence[object] = (),
+    given: Sequence[str], rest: Sequence[str] = (), *, workers: str | None = "0",
+    folders: Sequence[str] = (suites.SMI,), plugins: Sequence[str] = (), registered: Sequence[object] = (),
 ) -> int:
-    """Run the suites with pytest, apart from any project that the current directory may belong to."""
-    suites = paths.suites()
+    """Run suites with pytest, apart from any project that the current directory may belong to."""
+    home = paths.suites()
     quiet = ["--no-header", "-rN", "-p", "no:cacheprovider", "-p", "no:warnings"]
     # At its end it looks for what nobody could raise, in half a second of collecting garbage, to tell it as warnings.
     quiet += ["-p", "no:unraisableexception"]
-    where = ["-c", os.devnull, f"--rootdir={suites}", f"--confcutdir={suites}"]
+    where = ["-c", os.devnull, f"--rootdir={home}", f"--confcutdir={home}"]
     verdict = _Verdict()
     loaded = [word for name in ("conformance.plugin", *plugins) for word in ("-p", name)]
     # Without workers at all, not even an option to have them: measurements side by side would disturb each other.
@@ -194,9 +194,9 @@ def pytest_run(
     with ExitStack() as opened:
         if workers not in (None, "0"):
             # xdist makes a directory for each worker, and would leave it.
-            base = opened.enter_context(TemporaryDirectory(prefix="mesh-conformance-workers-"))
+            base = opened.enter_context(temporary.directory("workers"))
             spread += ["--dist", "worksteal", f"--basetemp={base}/pytest"]
-        what = [*loaded, *where, *quiet, *spread, *given, *rest, str(suites / suite)]
+        what = [*loaded, *where, *quiet, *spread, *given, *rest, *(str(home / name) for name in folders)]
         code: int = pytest.main(what, plugins=[verdict, *registered])
     return verdict.code if verdict.code is not None else _WITHOUT_VERDICT.get(code, ExitCode.ERROR)
 

@@ -17,6 +17,7 @@ from conformance import options
 from conformance.lifecycle import cleaning, examination, images
 from conformance.lifecycle.examination import State
 from conformance.lifecycle.install import Installer
+from conformance.lifecycle.undoing import undone
 from conformance.lifecycle.uninstall import remove
 from conformance.options import DEFAULT_MESH, OptionError
 from conformance.outcome import ExitCode
@@ -120,13 +121,15 @@ def _provision(chosen: argparse.Namespace, _: list[str]) -> int:
         installer.refuse(again=True)
         _told(f"installing {installer.mesh.title} (run {installer.run})")
         done = False
-        try:
-            installer.provision()
-            done = True
-        finally:
-            if not done and not chosen.keep:
+
+        def take_back() -> None:
+            if not done:
                 _told("it failed: removing what was applied (--keep leaves it)")
                 remove(cluster, installer.mesh, tell=_told, progress=_progress)
+
+        with undone(take_back, keep=chosen.keep):
+            installer.provision()
+            done = True
         _told(f"{installer.mesh.title} {installer.mesh.version(cluster)} is installed; "
               f"`mesh-conformance remove --mesh {chosen.mesh}` takes it away again")
     return ExitCode.CONFORMANT

@@ -129,7 +129,7 @@ def _rate(text: str) -> float:
 
 def _baseline(chosen: argparse.Namespace, _: list[str]) -> int:
     run = record.read(chosen.run)
-    names = (run.header.mesh, run.header.mesh_version, f"{run.header.run}.json")
+    names = (run.header.mesh.replace("@", "_"), run.header.mesh_version, f"{run.header.run}.json")
     for name in names:
         if not _NAME.fullmatch(name):  # it may be another's record, and must not say where to write
             raise record.RecordError(f"its header has {name[:60]!r}, which is no name of a file", path=str(chosen.run))

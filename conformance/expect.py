@@ -282,14 +282,21 @@ class Weights(Expectation):
             counts[owners[endpoint]] += count
         weights = {service.name: weight for service, weight in self.weights.items()}
         judgement = statistics.judge(counts, weights, alpha)
-        expected = {name: (interval.low, interval.high) for name, interval in judgement.accepted.items()}
-        finding = Finding(expected, alpha, judgement.p_value)
+        finding = Finding(self._expected(judgement, seen.port), alpha, judgement.p_value)
         if not judgement.holds:
             raise self._refuse(seen, "; ".join(
                 f"{name}: {counts[name]} is outside {judgement.accepted[name]} (p = {judgement.p_value:.1g}, "
                 f"false-alarm rate {alpha:.0e})" for name in judgement.outside
             ), finding)
         return finding
+
+    def _expected(self, judgement: statistics.Judgement, port: int) -> dict[str, tuple[int, int]]:
+        """The intervals by who answers for a Service, as samples count: readers set the two beside each other."""
+        expected: dict[str, tuple[int, int]] = {}
+        for service in sorted(self.weights, key=lambda one: not self.weights[one]):
+            interval = judgement.accepted[service.name]
+            expected.setdefault(_names(sorted(service.endpoints(port))), (interval.low, interval.high))
+        return expected
 
     def _shares(self) -> dict[Service, float]:
         total = sum(self.weights.values())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from conformance import dialect, mesh, smi
+from conformance import dialect, mesh, smi, suites
 from conformance.dialect import DialectError
 from conformance.requirement import Level
 
@@ -29,10 +29,12 @@ class OptionError(Exception):
 class Settings:
     """What a run is to do. Without `kubeconfig`, `context` and `in_cluster` it takes place in the sandbox.
 
-    `in_cluster` is the directory of the service account of the pod that this runs in.
+    `in_cluster` is the directory of the service account of the pod that this runs in, `known_failing` the list that
+    takes the place of the mesh's own.
     """
 
     meshes: tuple[str, ...] = (DEFAULT_MESH,)
+    suites: tuple[str, ...] = (suites.SMI,)
     context: str | None = None
     kubeconfig: Path | None = None
     in_cluster: Path | None = None
@@ -46,6 +48,7 @@ class Settings:
     registry: str = ""
     pod_security: str = ""
     report_dir: Path | None = DEFAULT_REPORT_DIR
+    known_failing: Path | None = None
 
     @property
     def sandbox(self) -> bool:
@@ -55,6 +58,9 @@ class Settings:
     def command(self, *requirements: str) -> str:
         """Return the command that repeats the run, or these requirements of it."""
         words = ["mesh-conformance", "run", *self.place]
+        if self.suites != (suites.SMI,) and not requirements:
+            words += [word for suite in self.suites for word in ("--suite", suite)]
+        words += ["--known-failing", self.known_failing.name] if self.known_failing else []
         for pattern in requirements or self.patterns:
             words += ["--requirement", pattern]
         for level in () if requirements else self.levels:
@@ -78,10 +84,16 @@ class Settings:
 def add_options(add: Callable[..., Any]) -> None:
     """Declare the options with `add`, the method of argparse's or pytest's parser."""
     add_place(add)
+    add("--suite", action="append", metavar="NAME", dest="conformance_suite",
+        help=f"what to judge: {' or '.join(suites.SUITES)}; repeatable or a comma list (default: {suites.SMI}, or the "
+             "suite of the requirements that are named)")
     add("--requirement", action="append", metavar="ID", dest="conformance_requirement",
         help="requirement to check, such as SPLIT-003 or 'SPLIT-00*'; repeatable or a comma list (default: all)")
     add("--level", action="append", metavar="LEVEL", dest="conformance_level",
         help="only requirements of these levels: " + ", ".join(level.value for level in Level))
+    add("--known-failing", metavar="FILE", dest="conformance_known_failing",
+        help="list of the requirements that the mesh is known to fail, instead of the known-failing.yaml beside its "
+             "mesh.yaml: what is on it does not fail the run, unless it passes")
     add("--dry-run", action="store_true", dest="conformance_dry_run",
         help="look at the cluster, say what would run and what not, and stop")
 
@@ -144,6 +156,8 @@ def settings(values: Mapping[str, Any]) -> Settings:
     report_dir = values.get("conformance_report_dir") or str(DEFAULT_REPORT_DIR)
     read = Settings(
         meshes=meshes,
+        suites=suites.chosen(_items(values.get("conformance_suite")), _items(values.get("conformance_requirement")),
+                             values.get("file_or_dir") or ()),
         context=_one(contexts(values)),
         kubeconfig=Path(values["conformance_kubeconfig"]) if values.get("conformance_kubeconfig") else None,
         in_cluster=Path(values["conformance_in_cluster"]) if values.get("conformance_in_cluster") else None,
@@ -157,8 +171,12 @@ def settings(values: Mapping[str, Any]) -> Settings:
         registry=_registry(values.get("conformance_registry") or ""),
         pod_security=values.get("conformance_pod_security") or "",
         report_dir=None if report_dir == "none" else Path(report_dir),
+        known_failing=Path(values["conformance_known_failing"]) if values.get("conformance_known_failing") else None,
     )
     _check_place(read)
+    if read.known_failing and len(read.meshes) > 1:
+        raise OptionError(f"--known-failing is the list of one mesh, not of {', '.join(read.meshes)}: judge each in a "
+                          "run of its own, or put a known-failing.yaml beside each mesh.yaml")
     return read
 
 

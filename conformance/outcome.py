@@ -17,7 +17,7 @@ Not-applicable and observed count for neither.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -121,8 +121,20 @@ class SampleSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What a list of known failures says of a result: why, where that is reported, since which version of the mesh."""
+
+    reason: str
+    link: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
-    """One result. `duration` is in seconds; `applied` are the Kubernetes objects as the test wrote them."""
+    """One result. `duration` is in seconds; `applied` are the Kubernetes objects as the test wrote them.
+
+    `known` is what is said of it in the list of known failures that held for the mesh, if it is in there.
+    """
 
     requirement: str
     level: Level
@@ -139,6 +151,7 @@ class Result:
     reproduce: str = ""
     worker: str = ""
     judged: bool = True
+    known: Known | None = None
 
     def __post_init__(self) -> None:
         judged = self.judged and self.level.judged
@@ -152,6 +165,11 @@ class Result:
     def case(self) -> Case:
         """What this is the result of."""
         return Case(self.mesh, self.api, self.version, self.requirement)
+
+    @property
+    def stale(self) -> bool:
+        """Whether it is listed as a known failure and passed: the list is to be mended."""
+        return self.known is not None and self.outcome is Outcome.PASSED
 
 
 class Capability(StrEnum):
@@ -214,38 +232,74 @@ def verdicts(
     return tuple(verdict(*key, grouped.get(key, []), missing=missing[key], left_out=narrowed[key]) for key in keys)
 
 
+@dataclass(slots=True)
+class Tally:
+    """What a verdict follows from, taken in one result at a time: millions of them need not be kept."""
+
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    judged: Counter[Outcome] = field(default_factory=Counter)
+    violated: list[str] = field(default_factory=list)
+
+    def add(self, requirement: str, level: Level, outcome: Outcome, *, judged: bool) -> None:
+        """Take in a result, by what decides about it."""
+        self.count(outcome, 1, judged=judged)
+        if outcome.failing and judged and level.binding:
+            self.violated.append(requirement)
+
+    def count(self, outcome: Outcome, number: int, *, judged: bool) -> None:
+        """Take in a number of results that violate nothing, or of which `violated` has been told."""
+        self.counts[outcome] += number
+        if judged and outcome is not Outcome.NOT_APPLICABLE:
+            self.judged[outcome] += number
+
+    def merge(self, other: Tally) -> None:
+        """Take in all that another tally has."""
+        self.counts.update(other.counts)
+        self.judged.update(other.judged)
+        self.violated += other.violated
+
+    def capability(self, missing: int = 0, left_out: int = 0) -> Capability:
+        """How much was seen to work, with the number of judged requirements that have no result."""
+        passed = self.judged[Outcome.PASSED]
+        if not passed:
+            return Capability.NONE
+        whole = passed == self.judged.total() and not missing and not left_out
+        return Capability.FULL if whole else Capability.PARTIAL
+
+    def compliance(self, missing: int = 0, left_out: int = 0) -> tuple[Compliance, str]:
+        """Whether what was claimed is as the specification asks, and why not."""
+        if self.violated:
+            return Compliance.NONCONFORMANT, f"violates {', '.join(sorted(self.violated))}"
+        gaps = (
+            (self.judged[Outcome.ERROR], "ended in an error"),
+            (self.judged[Outcome.SKIPPED], "skipped"),
+            (missing, "without a result"),
+            (left_out, "not selected"),
+        )
+        if any(number for number, _ in gaps):
+            return Compliance.INCOMPLETE, ", ".join(f"{number} {what}" for number, what in gaps if number)
+        if not any(outcome.judgement for outcome in self.judged):
+            return Compliance.INCOMPLETE, "no requirement was judged"
+        return Compliance.CONFORMANT, ""
+
+
 def verdict(
-    mesh: str, api: str, version: str, results: Sequence[Result], *, missing: int = 0, left_out: int = 0
+    mesh: str, api: str, version: str, results: Iterable[Result], *, missing: int = 0, left_out: int = 0
 ) -> Verdict:
     """The verdict on one mesh for one version of an API group, from its results and the number of those not there."""
-    counts = Counter(result.outcome for result in results)
-    judged = [r for r in results if r.judged and r.outcome is not Outcome.NOT_APPLICABLE]
-    passed = sum(r.outcome is Outcome.PASSED for r in judged)
-    if not passed:
-        capability = Capability.NONE
-    elif passed == len(judged) and not missing and not left_out:
-        capability = Capability.FULL
-    else:
-        capability = Capability.PARTIAL
-    compliance, reason = _compliance(judged, missing, left_out)
-    return Verdict(mesh, api, version, capability, compliance, dict(counts), missing, left_out, reason)
+    tally = Tally()
+    for result in results:
+        tally.add(result.requirement, result.level, result.outcome, judged=result.judged)
+    return verdict_of(mesh, api, version, tally, missing=missing, left_out=left_out)
 
 
-def _compliance(judged: list[Result], missing: int, left_out: int) -> tuple[Compliance, str]:
-    violated = sorted(r.requirement for r in judged if r.outcome.failing and r.level.binding)
-    if violated:
-        return Compliance.NONCONFORMANT, f"violates {', '.join(violated)}"
-    gaps = (
-        (sum(r.outcome is Outcome.ERROR for r in judged), "ended in an error"),
-        (sum(r.outcome is Outcome.SKIPPED for r in judged), "skipped"),
-        (missing, "without a result"),
-        (left_out, "not selected"),
-    )
-    if any(number for number, _ in gaps):
-        return Compliance.INCOMPLETE, ", ".join(f"{number} {what}" for number, what in gaps if number)
-    if not any(r.outcome.judgement for r in judged):
-        return Compliance.INCOMPLETE, "no requirement was judged"
-    return Compliance.CONFORMANT, ""
+def verdict_of(
+    mesh: str, api: str, version: str, tally: Tally, *, missing: int = 0, left_out: int = 0
+) -> Verdict:
+    """The verdict that follows from a tally, as `verdict` gives it for results."""
+    compliance, reason = tally.compliance(missing, left_out)
+    return Verdict(mesh, api, version, tally.capability(missing, left_out), compliance, dict(tally.counts), missing,
+                   left_out, reason)
 
 
 class ExitCode(IntEnum):
@@ -254,7 +308,7 @@ class ExitCode(IntEnum):
     CONFORMANT = 0
     """Every selected requirement that was judged passed, but for listed known failures and failed shoulds."""
     NONCONFORMANT = 1
-    """A must or a behaviour failed that is not listed as known."""
+    """A must or a behaviour failed that is not listed as known, or the list is stale: a requirement on it passed."""
     USAGE = 2
     """Unknown option, mesh or requirement, unreadable kubeconfig: nothing was run."""
     ERROR = 3
@@ -270,12 +324,16 @@ def exit_code(results: Iterable[Result], verdicts: Iterable[Verdict], *, interru
 
     A violation outweighs an error: it is certain whatever else broke. Requirements that were not selected make a
     verdict incomplete, not the run fail: who asks for one requirement is answered for that one. An error in an
-    unjudged requirement counts, because the harness must not break unnoticed.
+    unjudged requirement counts, because the harness must not break unnoticed. A stale list of known failures counts as
+    a violation does: whoever reads the list would believe what is no longer so.
     """
-    outcomes = [(r.outcome, r.judged, r.level.binding) for r in results]
+    outcomes, stale = [], False
+    for result in results:
+        outcomes.append((result.outcome, result.judged, result.level.binding))
+        stale = stale or result.stale
     if interrupted:
         return ExitCode.INTERRUPTED
-    if any(outcome is Outcome.FAILED and binding for outcome, _, binding in outcomes):
+    if stale or any(outcome is Outcome.FAILED and binding for outcome, _, binding in outcomes):
         return ExitCode.NONCONFORMANT
     if any(outcome is Outcome.ERROR or (outcome is Outcome.SKIPPED and judged) for outcome, judged, _ in outcomes):
         return ExitCode.ERROR

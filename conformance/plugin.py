@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import pytest
 
+from conformance import known, options, paths
 from conformance import mesh as meshes
-from conformance import options, paths
 from conformance.checks import Check, result_of
 from conformance.options import OptionError, Settings
 from conformance.provisioning import Provisioning
@@ -21,7 +21,7 @@ from conformance.report import codec
 from conformance.report.model import Header
 from conformance.reporting import HEADER_PROPERTY, RESULT_PROPERTY, Reporting
 from conformance.requirement import Requirement, SelectionError, catalogue, select
-from conformance.run import Surroundings, header
+from conformance.run import UNKNOWN, Surroundings, header
 from conformance.stage import Stage
 
 SETTINGS: Final = pytest.StashKey[Settings]()
@@ -29,6 +29,8 @@ STAGE: Final = pytest.StashKey[Stage]()
 """What a run is lent instead of setting up its own."""
 SURROUNDINGS: Final = pytest.StashKey[Surroundings]()
 _CHECK: Final = pytest.StashKey[Check]()
+_TOLD: Final = pytest.StashKey[bool]()
+"""Whether this process has sent its header."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,8 +41,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Read the settings and register the fixtures that the suites use."""
     config.addinivalue_line("markers", "requirement(row): the requirement of the catalogue that a test checks")
+    # Whoever reads the catalogue of all suites executes those of the probes as well.
+    config.addinivalue_line("markers", "probe(probe): a performance probe")
     try:
         config.stash[SETTINGS] = options.settings(vars(config.option))
+        if not hasattr(config, "workerinput"):
+            known.check(config.stash[SETTINGS], lambda: catalogue(paths.suites()))
     except (OptionError, SelectionError, meshes.MeshError) as error:
         raise pytest.UsageError(str(error)) from None
     for name in ("provision", "definitions", "metrics"):
@@ -110,6 +116,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         return report
     check = item.stash.setdefault(_CHECK, Check(row, started=time.monotonic()))
     check.phase(call.when, call.excinfo.value if call.excinfo else None, _funcargs(item))
+    _hold_to_list(item, check)
     directory = item.config.stash[SETTINGS].report_dir
     if call.when == "call" and directory is not None:
         check.dump(directory, _funcargs(item))
@@ -119,9 +126,19 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         surroundings = item.config.stash.get(SURROUNDINGS, Surroundings())
         result = result_of(check, _mesh_name(item), surroundings.version(row), settings.command(row.id),
                            getattr(item.config, "workerinput", {}).get("workerid", ""))
-        report.user_properties.append((HEADER_PROPERTY, codec.encode(_header(item.session, surroundings)).decode()))
+        if _TOLD not in item.config.stash:  # it is large, and the first one counts
+            item.config.stash[_TOLD] = True
+            found = codec.encode(_header(item.session, surroundings)).decode()
+            report.user_properties.append((HEADER_PROPERTY, found))
         report.user_properties.append((RESULT_PROPERTY, codec.encode(result).decode()))
     return report
+
+
+def _hold_to_list(item: pytest.Item, check: Check) -> None:
+    settings, name = item.config.stash[SETTINGS], item.callspec.params["mesh"]  # type: ignore[attr-defined]
+    found = item.config.stash.get(SURROUNDINGS, Surroundings()).meshes
+    version = next((mesh.version for mesh in found if mesh.name == meshes.load(name).name), UNKNOWN)
+    check.hold_to(known.find(settings, name, check.row.id, version), known.place(settings, name))
 
 
 def _header(session: pytest.Session, surroundings: Surroundings) -> Header:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from tabulate import tabulate
 
@@ -17,34 +17,37 @@ from conformance.place import mesh_in, open_place
 from conformance.report.model import Component, MeshUnderTest
 from conformance.requirement import Requirement
 from conformance.run import UNKNOWN, Surroundings
-from conformance.smi import ACCESS, DEFINITIONS, RESOURCES, SPECS, SPLIT, ServedApis
+from conformance.smi import ACCESS, DEFINITIONS, GATEWAY, RESOURCES, SPECS, SPLIT, ServedApis
 from conformance.topology import Topology
 
 _SUBJECTS: Final[Mapping[str, str]] = {
     "SPLIT": "TrafficSplit", "TARGET": "TrafficTarget", "HRG": "HTTPRouteGroup", "TCP": "TCPRoute", "UDP": "UDPRoute",
+    "ROUTE": "HTTPRoute",
     "CRD-006": "HTTPRouteGroup", "CRD-007": "HTTPRouteGroup", "CRD-008": "TCPRoute",
 }
 """The kind that the requirements of an id's group, or one of them, are about."""
 
 _MAKERS: Final[Mapping[str, tuple[str, str]]] = {
     "split": (SPLIT, "TrafficSplit"), "target": (ACCESS, "TrafficTarget"), "routes": (SPECS, "HTTPRouteGroup"),
-    "rules": (SPECS, "HTTPRouteGroup"),
+    "rules": (SPECS, "HTTPRouteGroup"), "route": (GATEWAY, "HTTPRoute"),
 }
 """The fixtures that make objects, with group and kind: what a check cannot do without."""
 
 
 def look_around(
-    cluster: Cluster, topology: Topology, apis: ServedApis, policy: str = "", asked: Sequence[Mesh] = (),
+    cluster: Cluster, versions: Mapping[str, str | None], apis: ServedApis, topology: Topology | None = None,
+    policy: str = "", snapshot: Mapping[str, Any] | None = None,
 ) -> Surroundings:
-    """Read the versions of everything that a record's header names.
+    """Return what a record's header names.
 
-    `policy` is what was found of the mode of the mesh under test, `asked` are all meshes of the run.
+    `versions` has all meshes of the run, as far as they are known. The proxy of the mesh of `topology` is asked for its
+    version as well; `policy` is what was found of that mesh's mode.
     """
-    mesh = topology.mesh
-    found = {mesh.name: MeshUnderTest(mesh.name, mesh.version(cluster) or UNKNOWN, _proxy(topology), policy)}
-    for other in asked:
-        found.setdefault(other.name, MeshUnderTest(other.name, other.version(cluster) or UNKNOWN))
-    return Surroundings(cluster.version(), tuple(found.values()), apis)
+    found = {name: MeshUnderTest(name, version or UNKNOWN) for name, version in versions.items()}
+    if topology is not None:
+        mesh = topology.mesh
+        found[mesh.name] = MeshUnderTest(mesh.name, mesh.version(cluster) or UNKNOWN, _proxy(topology), policy)
+    return Surroundings(cluster.version(), tuple(found.values()), apis, snapshot)
 
 
 def preview(settings: Settings, rows: Mapping[Requirement, Iterable[str]]) -> str:
@@ -77,14 +80,16 @@ def obstacle(
         return Outcome.UNSUPPORTED, unclaimed
     if version is None:
         unknown = apis.unknown(row.api)
-        found = f"serves only {', '.join(unknown)}, which no release of SMI has" if unknown else "does not serve it"
+        strange = f"serves only {', '.join(unknown)}, which no release of {_project(row.api)} has"
+        found = strange if unknown else "does not serve it"
         return Outcome.UNSUPPORTED, f"{row.api}: the cluster {found}"
     if not row.applies_to(version):
         return Outcome.NOT_APPLICABLE, f"{row.api}/{version} has no such requirement"
     for group, kind in _needs(row, fixtures):
         served = apis.version(group, kind)
         if served is None:
-            return Outcome.UNSUPPORTED, f"the cluster serves {kind} in no version of {group} that SMI has released"
+            released = f"that {_project(group)} has released"
+            return Outcome.UNSUPPORTED, f"the cluster serves {kind} in no version of {group} {released}"
         if not mesh.claims(group, served):
             return Outcome.UNSUPPORTED, f"the check needs a {kind}, and {mesh.title} does not claim {group}/{served}"
     return None
@@ -97,6 +102,10 @@ def _unclaimed(mesh: Mesh, group: str, version: str | None) -> str:
     if group != DEFINITIONS and not mesh.apis.get(group):
         return f"{mesh.title} claims no version of {group}"
     return f"{mesh.title} does not claim {group}/{version}" if version and not mesh.claims(group, version) else ""
+
+
+def _project(group: str) -> str:
+    return "the Gateway API" if group == GATEWAY else "SMI"
 
 
 def _needs(row: Requirement, fixtures: Iterable[str]) -> list[tuple[str, str]]:
@@ -121,7 +130,7 @@ def _prospect(
 def _proxy(topology: Topology) -> Component | None:
     """Ask a sidecar for its version, where the mesh says how; Envoy's admin interface answers `/server_info`."""
     mesh = topology.mesh
-    if mesh.proxy is None or mesh.proxy.admin_port is None:
+    if mesh.proxy is None or mesh.proxy.admin_port is None or not topology.deployed:
         return None
     pod = topology.pod("client")
     try:

@@ -43,7 +43,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options and register the fixtures that the probes use; after the plugin that it builds on."""
-    config.addinivalue_line("markers", "probe(probe): a performance probe")
     try:
         chosen = options.probing(vars(config.option))
     except ProbingError as error:

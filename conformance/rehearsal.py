@@ -22,6 +22,7 @@ from conformance.evidence import Evidence
 from conformance.expect import Expectation, Tally
 from conformance.objects import Objects, Services
 from conformance.requirement import Requirement, checks
+from conformance.routing import HTTPRoutes
 from conformance.service import HTTP_PORT, Service
 from conformance.smi import RELEASED, ServedApis
 from conformance.splits import Routes, Splits
@@ -99,6 +100,7 @@ def _given(row: Requirement, topology: Topology, planned: list[Planned]) -> dict
         "objects": objects,
         "observe": evidence.observe,
         "outsider": caller("outsider"),
+        "route": HTTPRoutes(objects, apis, namespace, settle, topology.mesh.convergence),
         "routes": Routes(objects, apis, namespace),
         "rules": Rules(objects, apis, topology),
         "second_client": caller("second-client"),

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import shutil
 import time
+from pathlib import Path
 from typing import Final
 
 import pytest
 
 from conformance import mesh as meshes
-from conformance import paths
+from conformance import suites
 from conformance.dump import FAILURES
 from conformance.options import Settings
 from conformance.outcome import ExitCode, Result
-from conformance.report import codec
+from conformance.report import codec, github
+from conformance.report.lock import DirectoryLock
 from conformance.report.model import Header
 from conformance.report.writers import Writers, writers
 from conformance.report.writing import ReportError
-from conformance.requirement import catalogue, select
+from conformance.requirement import select
 from conformance.run import Run
 
 RESULT_PROPERTY: Final = "mesh-conformance result"
@@ -33,10 +36,12 @@ class Reporting:
         self._config = config
         self._settings = settings
         self._run: Run | None = None
+        self._lock: DirectoryLock | None = None
         self._trouble: ReportError | None = None
         self._interrupted = False
         self._started = time.monotonic()
         self._text = io.StringIO()
+        self._commands = github.Commands(os.environ)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Open the reports before anything is measured, so that a directory that cannot be written to ends the run."""
@@ -51,13 +56,14 @@ class Reporting:
         properties = dict(report.user_properties)
         if RESULT_PROPERTY not in properties:
             return
-        found = codec.decode(str(properties[HEADER_PROPERTY]).encode())
+        found = codec.decode(str(properties[HEADER_PROPERTY]).encode()) if HEADER_PROPERTY in properties else None
         result = codec.decode(str(properties[RESULT_PROPERTY]).encode())
-        if not isinstance(found, Header) or not isinstance(result, Result):
+        if not isinstance(found, Header | None) or not isinstance(result, Result):
             raise TypeError("a worker sent something else than a header and a result")
         try:
             run = self._open()
-            run.begin(found)
+            if found is not None:
+                run.begin(found)
             run.take(result)
         except ReportError as error:
             self._trouble = self._trouble or error
@@ -87,14 +93,30 @@ class Reporting:
             return
         terminalreporter.ensure_newline()
         terminalreporter.write_line(self._text.getvalue())
+        if hint := self._run.hint():
+            terminalreporter.write_line(hint)
         if self._trouble is not None:
             terminalreporter.write_line(f"error: {self._trouble}", red=True)
         elif self._settings.report_dir is not None:
             terminalreporter.write_line(f"reports: {self._settings.report_dir}")
 
+    def _tell(self, text: str) -> None:
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if text and reporter is not None:
+            # Whether the dots of a run that has workers have begun a line is nothing that the reporter knows.
+            reporter.write_line(f"\n{text}")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        """Let other runs write to the report directory, and GitHub's runner obey again, now that all is printed."""
+        if self._lock is not None:
+            self._lock.release()
+        self._tell(self._commands.release(self._run.results if self._run else ()))
+
     def _open(self) -> Run:
         if self._run is None:
-            rows = catalogue(paths.suites())
+            self._tell(self._commands.hold())
+            rows = suites.rows(self._settings.suites)
             selected = select(rows, self._settings.patterns, self._settings.levels)
             found = tuple(meshes.load(name) for name in self._settings.meshes)
             self._run = Run(self._settings, rows, selected, found, self._writers(), self._started)
@@ -102,9 +124,11 @@ class Reporting:
 
     def _writers(self) -> Writers:
         if self._settings.report_dir is not None:
+            self._lock = DirectoryLock(self._settings.report_dir)
             # What an earlier run left would pass for this one's, if this one were killed.
             shutil.rmtree(self._settings.report_dir / FAILURES, ignore_errors=True)
-            for name in ("report.jsonl", "summary.md", "junit.xml"):
+            for name in ("report.jsonl", "summary.md", "junit.xml", "report.html"):
                 with contextlib.suppress(OSError):
                     (self._settings.report_dir / name).unlink()
-        return writers(self._settings.report_dir, stream=self._text)
+        more = [github.JobSummary(Path(path))] if (path := os.environ.get(github.SUMMARY)) else []
+        return writers(self._settings.report_dir, stream=self._text, more=more)

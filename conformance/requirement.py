@@ -94,6 +94,7 @@ class Requirement:
 
     `versions` are the API versions that have the requirement, oldest first as declared. `section` points into
     the specification. `unjudged` says why a requirement of a judged level is only observed; it is empty else.
+    `title` is the statement in a few words.
     """
 
     id: str
@@ -103,6 +104,7 @@ class Requirement:
     statement: str
     section: str = ""
     unjudged: str = ""
+    title: str = ""
 
     @property
     def judged(self) -> bool:
@@ -174,7 +176,8 @@ def _row(
     statement = " ".join(documentation.split("\n\n", maxsplit=1)[0].split())
     if not statement:
         raise CatalogueError(f"{where}: has no docstring; its first paragraph must state the requirement")
-    return Requirement(identifier, parsed, api, tuple(versions), statement, spec, unjudged)
+    title = name.removeprefix("test_").replace("_", " ")
+    return Requirement(identifier, parsed, api, tuple(versions), statement, spec, unjudged, title)
 
 
 def catalogue(directory: Path) -> tuple[Requirement, ...]:

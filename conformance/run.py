@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
-from conformance import __version__, smi
+from conformance import __version__, smi, suites
 from conformance import mesh as meshes
 from conformance.mesh import Mesh
 from conformance.options import Settings
 from conformance.outcome import Case, ExitCode, Result, Verdict, exit_code, verdicts
+from conformance.report.catalogue import describe
 from conformance.report.model import Component, Footer, Header, MeshUnderTest, count, now
 from conformance.report.writers import Writers
 from conformance.requirement import Requirement
@@ -21,11 +22,15 @@ UNKNOWN: Final = "unknown"
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a worker found where it ran: the cluster, the meshes on it and the APIs it serves."""
+    """What a worker found where it ran: the cluster, the meshes on it and the APIs it serves.
+
+    `snapshot` is what was in the cluster, `None` where nobody looked.
+    """
 
     kubernetes: str = ""
     meshes: tuple[MeshUnderTest, ...] = ()
     apis: smi.ServedApis = field(default_factory=lambda: smi.ServedApis({}))
+    snapshot: Mapping[str, Any] | None = None
 
     def version(self, requirement: Requirement) -> str:
         """Return the API version in which a requirement is judged here, or its newest when none is served."""
@@ -40,7 +45,7 @@ def header(settings: Settings, surroundings: Surroundings, selected: Iterable[Re
         harness=Component("mesh-conformance", __version__), started=now(), command=settings.command(), seed=0,
         kubernetes=surroundings.kubernetes or UNKNOWN, apis=surroundings.apis.served,
         meshes=tuple(found.get(name, MeshUnderTest(name, UNKNOWN)) for name in asked),
-        selected=tuple(requirement.id for requirement in selected),
+        selected=tuple(requirement.id for requirement in selected), snapshot=surroundings.snapshot,
     )
 
 
@@ -58,13 +63,16 @@ class Run:
         self._writers = writers
         self._header: Header | None = None
         self._started = started
-        self._began = now()
+        # With workers, this is made when the first of them has a result.
+        self._began = now(time.monotonic() - started)
 
     def begin(self, found: Header) -> None:
         """Take what the first worker found where it runs; later ones find the same."""
         if self._header is None:
             # A worker knows when its first check ended; the run began before that.
-            self._header = replace(found, started=self._began)
+            # The catalogue is put in here and not by workers, who send their header with each result.
+            catalogue = describe(self._catalogue, self._selected)
+            self._header = replace(found, started=self._began, catalogue=catalogue)
             self._writers.start(self._header)
 
     def take(self, result: Result) -> None:
@@ -83,6 +91,14 @@ class Run:
             verdicts=decided, exit_code=int(code), interrupted=self.interrupted,
         ))
         return code
+
+    def hint(self) -> str:
+        """Say what else could be judged, where a mesh claims nothing of SMI but the Gateway API; else nothing."""
+        if suites.GATEWAY in self.settings.suites or any(result.outcome.judgement for result in self.results):
+            return ""
+        claimed = [mesh.title for mesh in self._meshes if mesh.apis.get(smi.GATEWAY)
+                   and not any(mesh.apis.get(group) for group in (*smi.RESOURCES, smi.METRICS))]
+        return f"{', '.join(claimed)}: claims {smi.GATEWAY}; --suite {suites.GATEWAY} judges that" if claimed else ""
 
     def _verdicts(self) -> tuple[Verdict, ...]:
         chosen = set(self._selected)

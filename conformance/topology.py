@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import copy
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -13,10 +15,11 @@ import yaml
 from conformance import paths
 from conformance.agents import Agent
 from conformance.arrival import Arrival
-from conformance.cluster import Cluster, Object
+from conformance.cluster import Cluster, ClusterError, Object
 from conformance.lifecycle.images import through
 from conformance.mesh import Mesh
-from conformance.pods import Pod, as_pod, autopsy, is_ready, state_of, trouble_of
+from conformance.mesh.patching import merge
+from conformance.pods import Pod, as_pod, autopsy, has_restarted, is_ready, state_of, trouble_of, untaken
 from conformance.service import WORKLOAD_LABEL, Service, cluster_names
 from conformance.smi import Account
 from conformance.waiting import NotConverged, NotYet, Progress, eventually
@@ -64,6 +67,7 @@ class Topology:
         self.run = run
         self._progress = progress
         self._pods: dict[str, Pod] = {}
+        self._controlling: tuple[Pod, ...] = ()
         self._workloads: dict[str, Workload] = {}
         self._registry = registry
         self._namespace_labels = {POD_SECURITY: pod_security} if pod_security else {}
@@ -91,6 +95,12 @@ class Topology:
             self.cluster.apply(self.service(name).manifest())
         self.service_created()
         self.settle(workload.name for workload in workloads)
+
+    def watch(self) -> None:
+        """Take note of the control plane's pods, where they can be listed: what becomes of them is seen from now on."""
+        self._controlling = ()
+        with contextlib.suppress(ClusterError, ProvisionError):
+            self._controlling = _ready(self._control_plane())
 
     def deploy(self, name: str, labels: Mapping[str, str], *, account: str = "", role: str = "app",
                ignorant: bool = False) -> None:
@@ -181,6 +191,11 @@ class Topology:
 
         return Agent(name or pod, send)
 
+    @property
+    def deployed(self) -> bool:
+        """Whether its pods are there: they are not where no check needs them."""
+        return bool(self._pods)
+
     def pod(self, workload: str) -> Pod:
         """Return a workload's pod."""
         return self._pods[workload]
@@ -220,6 +235,9 @@ class Topology:
 
     def control_plane_pods(self) -> tuple[tuple[str, str], ...]:
         """Return namespace and name of the pods of the mesh's control plane. Raises ClusterError, ProvisionError."""
+        return tuple((pod["metadata"]["namespace"], pod["metadata"]["name"]) for pod in self._control_plane())
+
+    def _control_plane(self) -> list[Object]:
         found = []
         for workload in self.mesh.control_plane:
             owner = self.cluster.get("apps/v1", workload.kind, workload.name, workload.namespace)
@@ -228,17 +246,33 @@ class Topology:
                 raise ProvisionError(f"{workload.kind} {workload.namespace}/{workload.name} selects its pods without "
                                      "matchLabels, so that they cannot be listed")
             labels = ",".join(f"{name}={value}" for name, value in wanted.items())
-            pods, _ = self.cluster.list("v1", "pods", workload.namespace, labels=labels)
-            found += [(pod["metadata"]["namespace"], pod["metadata"]["name"]) for pod in pods]
-        return tuple(found)
+            found += self.cluster.list("v1", "pods", workload.namespace, labels=labels)[0]
+        return found
 
     def disturbances(self) -> list[str]:
-        """Say which pods are no longer as they were when they became ready: gone, restarted or not ready."""
+        """Say which pods are no longer as they were when they became ready: gone, restarted, not ready or for a while.
+
+        So are those of the control plane, but for one that ended by itself, which is its own doing. What is over is
+        told once: it is not held against what comes later. Raises ClusterError.
+        """
         found = {pod["metadata"]["name"]: pod for pod in self._list_pods()}
-        return [
-            trouble for known in self._pods.values()
-            if (trouble := trouble_of(known, found.get(known.name)))
-        ]
+        troubles = []
+        for workload, known in list(self._pods.items()):
+            pod = found.get(known.name)
+            if trouble := trouble_of(known, pod):
+                troubles.append(trouble)
+                if pod is not None and is_ready(pod):
+                    self._pods[workload] = replace(as_pod(workload, pod), restarts=known.restarts)
+        return troubles + self._control_plane_troubles()
+
+    def _control_plane_troubles(self) -> list[str]:
+        if not self._controlling:
+            return []
+        found = {pod["metadata"]["name"]: pod for pod in self._control_plane()}
+        troubles = [trouble_of(known, found.get(known.name)) for known in self._controlling
+                    if known.name not in found or not has_restarted(known, found[known.name])]
+        self._controlling = _ready(found.values()) or self._controlling
+        return [f"{trouble} (control plane of {self.mesh.title})" for trouble in troubles if trouble]
 
     def states(self) -> list[str]:
         """Say of each workload how its pod is now."""
@@ -274,15 +308,31 @@ class Topology:
         namespace = self.namespace(workload.namespace)
         self._workloads[workload.name] = workload
         self.cluster.apply(self._ours("v1", "ServiceAccount", workload.service_account, namespace))
-        labels = {RUN_LABEL: self.run, WORKLOAD_LABEL: workload.name, **workload.labels}
+        self.cluster.apply(self._ours("apps/v1", "Deployment", workload.name, namespace) | {"spec": {
+            "replicas": 1, "selector": {"matchLabels": {WORKLOAD_LABEL: workload.name}},
+            "template": self._template_of(workload, workload.name),
+        }})
+
+    def companions(self, workload: str, name: str, kind: tuple[str, str], spec: Object) -> Object:
+        """Apply an object of another kind (API version and kind) whose pods are as a workload's, under another name.
+
+        Identity, labels and the part in the mesh are the workload's; what `spec` says of the pod template is merged
+        into it. Returns the object.
+        """
+        described = self._workloads[workload]
+        template = copy.deepcopy(self._template_of(described, name))
+        merge(template, spec.get("template", {}))
+        obj = self._ours(*kind, name, self.namespace(described.namespace)) | {"spec": {**spec, "template": template}}
+        self.cluster.apply(obj)
+        return obj
+
+    def _template_of(self, workload: Workload, name: str) -> Object:
+        labels = {RUN_LABEL: self.run, WORKLOAD_LABEL: name, **workload.labels}
         template: Object = {"metadata": {"labels": labels},
                             "spec": {**self._template["spec"], "serviceAccountName": workload.service_account}}
         if workload.mesh:
             template = self.mesh.inject(template, ignorant=workload.ignorant, plaintext=workload.plaintext)
-        self.cluster.apply(self._ours("apps/v1", "Deployment", workload.name, namespace) | {"spec": {
-            "replicas": 1, "selector": {"matchLabels": {WORKLOAD_LABEL: workload.name}},
-            "template": through(self._registry, template),
-        }})
+        return through(self._registry, template)
 
     def _ours(self, api_version: str, kind: str, name: str, namespace: str) -> Object:
         return {"apiVersion": api_version, "kind": kind,
@@ -318,7 +368,8 @@ class Topology:
         for pod in self._list_pods():
             if pod["metadata"]["labels"].get(WORKLOAD_LABEL) in wanted and not is_ready(pod):
                 lines += autopsy(self.cluster, pod)
-        return "\n".join(lines) or "no pod was created; look at the events of the Deployments"
+        lines = lines or ["no pod was created; look at the events of the Deployments"]
+        return "\n".join([*lines, *untaken(self.cluster)])
 
 
 def remove_run(cluster: Cluster, run: str, progress: Progress | None = None) -> None:
@@ -337,6 +388,10 @@ def remove_run(cluster: Cluster, run: str, progress: Progress | None = None) -> 
                    longest=0.5, progress=progress)
     except NotConverged as error:
         raise ProvisionError(f"{error}. Remove what blocks them, then run `mesh-conformance cleanup`") from error
+
+
+def _ready(pods: Iterable[Object]) -> tuple[Pod, ...]:
+    return tuple(as_pod(pod["metadata"]["name"], pod) for pod in pods if is_ready(pod))
 
 
 def _load(name: str) -> dict[str, Any]:

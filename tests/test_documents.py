@@ -23,7 +23,8 @@ def test_the_catalogue_is_current():
     )
 
 
-ROWS = {"SPLIT": 33, "TARGET": 24, "HRG": 16, "TCP": 3, "UDP": 3, "METRIC": 16, "CRD": 10, "CONV": 1, "GEN": 6}
+ROWS = {"SPLIT": 33, "TARGET": 24, "HRG": 16, "TCP": 3, "UDP": 3, "METRIC": 16, "CRD": 10, "CONV": 1, "GEN": 6,
+        "ROUTE": 18}
 """How many rows each section of the specification has."""
 
 

@@ -25,10 +25,16 @@ def tally(v1=0, v2=0, failures=None, received=None, port=8080):
 
 def test_weights_accept_what_is_within_the_interval_and_report_it():
     finding = Weights({STABLE: 90, CANARY: 10}).judge(tally(1790, 210))
-    low, high = finding.expected["canary"]
+    low, high = finding.expected["v2:8080"]
     assert low < 210 < high
     assert finding.alpha == 1e-6
     assert finding.p_value > 0.1
+
+
+def test_intervals_are_named_like_the_counts_that_they_are_of():
+    both = service("both", "v1", "v2")
+    expected = Weights({both: 1, service("gone"): 0, service("idle", "v1", "v2"): 0}).judge(tally(10, 20)).expected
+    assert expected == {"v1:8080, v2:8080": (30, 30), "nobody": (0, 0)}
 
 
 @pytest.mark.parametrize(("v1", "v2"), [(1680, 320), (1000, 1000), (2000, 0), (0, 2000)])

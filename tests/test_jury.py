@@ -73,10 +73,10 @@ def test_processes_share_compiled_modules(said, monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     found = tmp_path / "environment"
     said(f"import os; pathlib.Path({str(found)!r}).write_text(json.dumps(dict(os.environ)))")
-    with Jury("/some/directory") as judges:
+    with Jury(str(tmp_path / "bytecode")) as judges:
         judges.judge(SPLITS, ["SPLIT-001"])
     environment = json.loads(found.read_text())
-    assert environment["PYTHONPYCACHEPREFIX"] == "/some/directory"
+    assert environment["PYTHONPYCACHEPREFIX"] == str(tmp_path / "bytecode")
     assert "PYTHONDONTWRITEBYTECODE" not in environment
 
 

@@ -102,6 +102,31 @@ def test_1(mesh, objects):
     assert "stuck" in report.results[0].message
 
 
+@pytest.mark.parametrize(("other", "bugs"), [('ClusterError("deleting", "no server")', 0), ('KeyError("oops")', 1)])
+def test_several_errors_in_cleaning_up_are_all_told_in_words_but_for_bugs(run, capsys, other, bugs):
+    source = f'''
+@pytest.fixture
+def service():
+    yield
+    raise ClusterError("removing", "stuck")
+
+@pytest.fixture
+def objects():
+    yield
+    raise {other}
+
+@row(1)
+def test_1(mesh, objects, service):
+    """Demands something."""
+'''
+    code, report = run(source)
+    assert (code, report.results[0].outcome) == (ExitCode.ERROR, Outcome.ERROR)
+    first, second = sorted(report.results[0].message.splitlines())
+    assert (first, second) in [("deleting: no server", "removing: stuck"),
+                               ("removing: stuck", "unexpected KeyError: 'oops'")]
+    assert capsys.readouterr().out.count("Exception Group Traceback") == bugs
+
+
 def test_an_error_in_setting_up_is_an_error_of_each_check(run):
     source = """
 @pytest.fixture(scope="session")
@@ -187,3 +212,14 @@ def test_tests_that_are_no_checks_are_left_alone(pytester):
     result = pytester.runpytest_inprocess("-p", "conformance.plugin")
     result.assert_outcomes(passed=1)
     assert not (pytester.path / "conformance-report").exists()
+
+
+def test_the_marker_of_probes_is_known_to_who_only_reads_the_catalogue(pytester):
+    pytester.makepyfile("""
+        from conformance.performance.probe import probe
+        @probe("one")
+        def test_one():
+            "Measures nothing."
+    """)
+    result = pytester.runpytest_inprocess("-p", "conformance.plugin", "-W", "error::pytest.PytestUnknownMarkWarning")
+    result.assert_outcomes(passed=1)

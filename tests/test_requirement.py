@@ -65,7 +65,8 @@ def test_marker_attaches_the_requirement_and_the_mark():
     def check():
         """Ports match."""
 
-    assert check.requirement == row(level=Level.MUST, statement="Ports match.", section="traffic-split.md#ports")
+    assert check.requirement == row(level=Level.MUST, statement="Ports match.", section="traffic-split.md#ports",
+                                    title="check")
     (mark,) = check.pytestmark
     assert mark.name == "requirement"
     assert mark.args == (check.requirement,)

@@ -186,6 +186,13 @@ def test_whoami_and_the_version_of_the_protocol():
         Agent("v1", Script({**said, "protocol": 2})).whoami()
 
 
+@pytest.mark.parametrize("now", [None, "noon", -1, 1e12])
+def test_what_time_it_is_is_checked(now):
+    assert Agent("v1", Script({"now": 1.8e9})).clock() == 1.8e9
+    with pytest.raises(AgentError, match=r"unexpected answer at \$\.now"):
+        Agent("v1", Script({"now": now})).clock()
+
+
 @pytest.mark.parametrize(
     "change",
     [{"sample": ""}, {"sample": "a,b"}, {"sample": "ü"}, {"requests": ()}, {"count": 0}, {"concurrency": 0},

@@ -6,15 +6,16 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from threading import Event
 from typing import Any, Final, Protocol, TypeVar
 
-from conformance.agents import Agent
 from conformance.performance import paired, paths
 from conformance.performance.command import Load, LoadResult, parse
 from conformance.performance.findings import Findings
 from conformance.performance.histogram import NANO, together
 from conformance.performance.model import Interval, Invalidity
 from conformance.performance.paths import Path
+from conformance.performance.together import Crew, added
 from conformance.performance.validity import Limits, gates
 from conformance.topology import Topology
 
@@ -97,6 +98,8 @@ class Bench:
     effort: Effort
     findings: Findings
     tell: Tell
+    crews: Mapping[str, Crew] = field(default_factory=dict)
+    """By client, where its loads are sent by several pods instead of the client's own."""
 
     def way(self, name: str) -> Path:
         """Return one of the ways through the topology."""
@@ -111,12 +114,13 @@ class Bench:
         return tuple(self.way(name) for name in there if not names or name in names)
 
     def run(
-        self, path: Path, target: str = "/", *, port: int = paths.LOAD_PORT, what: str = "", **parts: Any,
+        self, path: Path, target: str = "/", *, port: int = paths.LOAD_PORT, what: str = "",
+        begun: Event | None = None, **parts: Any,
     ) -> Measured:
-        """Send one load along a path. Raises AgentError and LoadError."""
+        """Send one load along a path; `begun` is set when it begins. Raises AgentError and LoadError."""
         given = {"rate": self.effort.rate, "seconds": self.effort.seconds, "warmup": WARM_UP} | parts
         load = Load(path.url(target, port), **given)
-        return Measured(path, load, parse(self._send(self.topology.agent(path.client), load, what or path.name)))
+        return Measured(path, load, self._send(path.client, load, what or path.name, begun))
 
     def rounds(
         self, ways: Sequence[Path], target: str = "/", *, limits: Limits | None = None,
@@ -159,12 +163,23 @@ class Bench:
                 taken[name].append(once(by_name[name], what, self.effort.seed + number))
         return taken
 
-    def _send(self, agent: Agent, load: Load, what: str) -> Mapping[str, Any]:
+    def pods(self, workload: str) -> frozenset[tuple[str, str]]:
+        """Return namespace and name of the pods that take a workload's part in loads."""
+        if workload in self.crews:
+            return frozenset(self.crews[workload].pods)
+        pod = self.topology.pod(workload)
+        return frozenset([(pod.namespace, pod.name)])
+
+    def _send(self, client: str, load: Load, what: str, begun: Event | None) -> LoadResult:
         def progress(said: Mapping[str, Any]) -> None:
             self.tell(f"  {self.findings.probe.name}, {what}: {said.get('phase')}, {said.get('left', 0):.0f} s left, "
                       f"{said.get('rate', 0):.0f}/s, {said.get('errors', 0)} errors")
 
-        return agent.load(load.command(), progress)
+        if client in self.crews:
+            return self.crews[client].send(load, progress, begun)
+        if begun is not None:
+            begun.set()
+        return parse(self.topology.agent(client).load(load.command(), progress))
 
 
 def judged(
@@ -172,12 +187,11 @@ def judged(
 ) -> tuple[LoadResult, tuple[Invalidity, ...]]:
     """Return the loads of all rounds as one, and why their figures must not be used."""
     whole = merged([one.result for one in loads])
-    load = replace(loads[0].load, seconds=sum(one.load.seconds for one in loads))
-    return whole, gates(load, whole, limits, where)
+    return whole, gates(loads[0].load, whole, limits, where, loads=len(loads))
 
 
 def merged(results: Sequence[LoadResult]) -> LoadResult:
-    """Return several loads as one: counts and histograms added, shares of time weighted by it."""
+    """Return several loads, one after the other, as one: counts and histograms added, shares of time weighted by it."""
     timeline: list[Interval] = []
     for result in results:
         timeline += result.timeline
@@ -190,18 +204,12 @@ def merged(results: Sequence[LoadResult]) -> LoadResult:
         wall_elapsed=sum(result.wall_elapsed for result in results),
         scheduled=sum(result.scheduled for result in results), sent=sum(result.sent for result in results),
         completed=sum(result.completed for result in results), unsent=sum(result.unsent for result in results),
-        errors=_added([result.errors for result in results]), statuses=_added([result.statuses for result in results]),
-        agents=_added([result.agents for result in results]), cpu=sum(result.cpu for result in results),
+        errors=added([result.errors for result in results]), statuses=added([result.statuses for result in results]),
+        agents=added([result.agents for result in results]), cpu=sum(result.cpu for result in results),
         busy=_weighted(results, lambda result: result.busy), steal=_weighted(results, lambda result: result.steal),
+        workers=tuple(merged(same) for same in zip(*(result.workers for result in results), strict=True)),
+        late=max(result.late for result in results),
     )
-
-
-def _added(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for one in counts:
-        for name, count in one.items():
-            total[name] = total.get(name, 0) + count
-    return total
 
 
 def _weighted(results: Sequence[LoadResult], share: Callable[[LoadResult], float | None]) -> float | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from conformance.performance.histogram import NANO, Histogram
+from conformance.performance.load.schedule import SECOND, Schedule
 from conformance.performance.model import Interval, LoadSummary
 
 Shape = Literal["uniform", "poisson", "burst"]
@@ -27,7 +29,8 @@ class Load:
     connection when the last one is answered (closed loop). `seconds` are measured, after `warmup` seconds that are not.
     `shape` says how the intended times of an open loop lie; `burst` is how many of them coincide in that shape.
     Without `keep_alive` each request has a connection of its own, whose making is part of the time. Answers must have
-    one of `status`, `answer_bytes` of body (None: any) and come from one of the pods `agents` (empty: any).
+    one of `status`, `answer_bytes` of body (None: any) and come from one of the pods `agents` (empty: any). `start`, in
+    seconds since 1970 by the pod's clock, is when the warm-up begins (None: at once).
     """
 
     url: str
@@ -49,6 +52,31 @@ class Load:
     pacing: Literal["sleep", "spin"] = "sleep"
     interval: float = 0.5
     seed: int = 1
+    start: float | None = None
+
+    @property
+    def requests(self) -> float | None:
+        """How many requests are due in the measured seconds (of Poisson arrivals the mean); None in a closed loop."""
+        if self.rate is None:
+            return None
+        if self.shape == "poisson":
+            return self.rate * self.seconds
+        schedule = Schedule(self.shape, self.rate, self.burst)
+        before = round(self.warmup * SECOND)
+        return float(schedule.count(before + round(self.seconds * SECOND)) - schedule.count(before))
+
+    def share(self, number: int, of: int) -> Load:
+        """Return what one of several pods (from 0) sends of this load, so that all of them together send it.
+
+        Schedules are interleaved: where one pod sends every millisecond, three send every three milliseconds, each a
+        millisecond after the one before. Poisson arrivals are drawn anew for each: their sum is Poisson's again.
+        """
+        connections = math.ceil(self.connections / of)
+        if self.rate is None:
+            return replace(self, connections=connections)
+        step = {"uniform": 1, "burst": self.burst, "poisson": 0}[self.shape] / self.rate
+        start = None if self.start is None else self.start + number * step
+        return replace(self, rate=self.rate / of, connections=connections, seed=self.seed * of + number, start=start)
 
     def command(self) -> dict[str, Any]:
         """Return the engine's command."""
@@ -62,6 +90,8 @@ class Load:
         }
         if self.rate is not None:
             command["schedule"] = {"shape": self.shape, "rate": self.rate, "burst": self.burst, "seed": self.seed}
+        if self.start is not None:
+            command["start"] = self.start
         return command
 
 
@@ -74,6 +104,9 @@ class LoadResult:
     answer, `response` from the intended time, `lag` how late the engine itself was, `connect` how long connections took
     to make. `cpu` are seconds of the engine's process; `busy` and `steal` shares of the node's CPU time (None where
     the node does not say).
+
+    Of a load that several pods sent together `workers` has what each of them saw. `late` is by how many seconds it
+    began to measure after what had been agreed, the latest of them.
     """
 
     started: float
@@ -96,6 +129,8 @@ class LoadResult:
     busy: float | None
     steal: float | None
     engine: Mapping[str, Any] = field(default_factory=dict)
+    workers: tuple[LoadResult, ...] = ()
+    late: float = 0.0
 
     @property
     def failed(self) -> int:
@@ -109,16 +144,17 @@ class LoadResult:
 
     @property
     def cores(self) -> float:
-        """CPU time of the engine's process over time: the share of a core that it used."""
-        return self.cpu / self.elapsed
+        """CPU time of the engine's process over time: the share of a core that it, or the busiest of several, used."""
+        return max((worker.cores for worker in self.workers), default=self.cpu / self.elapsed)
 
     def summary(self, load: Load, labels: Mapping[str, str]) -> LoadSummary:
         """Return what the record keeps of it."""
+        pods = max(1, len(self.workers))
         return LoadSummary(
             labels=dict(labels), requested=load.rate, achieved=self.achieved, seconds=self.elapsed,
-            connections=load.connections, service=self.service, response=self.response, errors=dict(self.errors),
-            statuses=dict(self.statuses), agents=dict(self.agents), interval=self.interval, timeline=self.timeline,
-            url=load.url,
+            connections=load.share(0, pods).connections * pods, service=self.service, response=self.response,
+            errors=dict(self.errors), statuses=dict(self.statuses), agents=dict(self.agents),
+            interval=self.interval, timeline=self.timeline, url=load.url,
         )
 
 
@@ -140,7 +176,9 @@ def parse(said: Mapping[str, Any]) -> LoadResult:
     return LoadResult(
         started=float(said["started"]), elapsed=float(said["elapsed"]), wall_elapsed=float(said["wall_elapsed"]),
         scheduled=said["scheduled"], sent=said["sent"], completed=said["completed"], unsent=said["unsent"],
-        errors=dict(said["errors"]), statuses=dict(said["statuses"]), agents=dict(said["agents"]), **histograms,
+        errors=dict(said["errors"]), statuses=dict(said["statuses"]), agents=dict(said["agents"]),
+        service=histograms["service"], response=histograms["response"], lag=histograms["lag"],
+        connect=histograms["connect"],
         interval=float(said["timeline"]["interval"]),
         timeline=tuple(Interval(row[0], row[1], *(value * NANO for value in row[2:]))
                        for row in said["timeline"]["rows"]),

@@ -11,6 +11,8 @@ from conformance.performance.histogram import Histogram
 Unit = Literal["s", "1/s", "cores", "bytes", "share", "count"]
 Better = Literal["lower", "higher", ""]
 
+LOAD_PODS: Final = "load_pods"
+"""The label of a run whose loads were sent by several pods each, with their number."""
 UNITS: Final[tuple[Unit, ...]] = ("s", "1/s", "cores", "bytes", "share", "count")
 
 

@@ -18,6 +18,7 @@ from conformance.performance.smp.config import ConfigError, TestConfig, read
 CONFIGURED: Final = "smp-config"
 """The probe that runs the loads of a configuration."""
 MOST_ROUNDS: Final = 1000
+MOST_LOAD_PODS: Final = 100
 LONGEST: Final = 3600.0
 """Seconds of one load."""
 
@@ -38,6 +39,7 @@ class Probing:
     config: TestConfig | None = None
     source: str = ""
     prometheus: str = ""
+    load_pods: int = 1
 
     def wants(self, probe: str) -> bool:
         """Tell whether a probe was selected; without a selection all are, or the configuration's own."""
@@ -52,6 +54,7 @@ class Probing:
         words += ["--config", self.source] if self.source else []
         for probe in self.probes:
             words += ["--probe", probe]
+        words += ["--load-pods", str(self.load_pods)] if self.load_pods > 1 else []
         words += ["--rounds", str(effort.rounds), "--seconds", f"{effort.seconds:g}"]
         return shlex.join([*words, "--rate", f"{effort.rate:g}", "--seed", str(effort.seed)])
 
@@ -69,6 +72,8 @@ def add_options(add: Callable[..., Any]) -> None:
         help=f"length of each load in a round, such as 2, 500ms or 1m30s (default: {usual.seconds:g} s)")
     add("--rate", metavar="N", dest="performance_rate",
         help=f"requests a second of loads on a schedule (default: {usual.rate:g})")
+    add("--load-pods", metavar="N", dest="performance_load_pods",
+        help="pods that send each load together, every one its share of the rate (default: 1)")
     add("--seed", metavar="N", dest="performance_seed", help=f"of the order of rounds (default: {usual.seed})")
     add("--prometheus", metavar="URL", dest="performance_prometheus",
         help="Prometheus that scrapes the cluster: CPU and memory are read from it (default: from the kubelets)")
@@ -101,6 +106,7 @@ def probing(values: Mapping[str, Any]) -> Probing:
         baselines=baselines, force=bool(values.get("performance_force")), config=_config(values),
         prometheus=_address(values.get("performance_prometheus")),
         source=Path(values.get("performance_config") or "").name,
+        load_pods=int(_number(values, "load_pods", 1, 1, MOST_LOAD_PODS, whole=True)),
     )
 
 
@@ -150,7 +156,7 @@ def _number(
     try:
         number = int(text) if whole else float(text)
     except ValueError:
-        raise ProbingError(f"--{name} {text}: not a {'whole ' if whole else ''}number") from None
+        raise ProbingError(f"--{name.replace('_', '-')} {text}: not a {'whole ' if whole else ''}number") from None
     if not least <= number <= most:
-        raise ProbingError(f"--{name} {text}: must be from {least:g} to {most:g}")
+        raise ProbingError(f"--{name.replace('_', '-')} {text}: must be from {least:g} to {most:g}")
     return number

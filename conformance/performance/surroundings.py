@@ -8,19 +8,23 @@ from typing import Any
 from conformance import __version__
 from conformance.cluster import Cluster
 from conformance.metrics import quantity
-from conformance.performance.model import Environment, Node, RunHeader
+from conformance.performance.model import LOAD_PODS, Environment, Node, RunHeader
 from conformance.performance.smp.config import TestConfig
 from conformance.performance.smp.result import TEST_ID
 from conformance.topology import Topology
 
 
-def look_around(topology: Topology, command: str, seed: int, config: TestConfig | None = None) -> RunHeader:
+def look_around(
+    topology: Topology, command: str, seed: int, config: TestConfig | None = None, load_pods: int = 1,
+) -> RunHeader:
     """Return the header of a run on this topology. Raises ClusterError."""
     mesh = topology.mesh
+    labels = {TEST_ID: config.id} if config and config.id else {}
+    labels |= {LOAD_PODS: str(load_pods)} if load_pods > 1 else {}
     return RunHeader(
         run=topology.run, started=time.time(), harness=__version__, mesh=mesh.name, mesh_title=mesh.title,
         mesh_version=mesh.version(topology.cluster) or "unknown", environment=environment(topology.cluster), seed=seed,
-        command=command, labels={TEST_ID: config.id} if config and config.id else {},
+        command=command, labels=labels,
     )
 
 

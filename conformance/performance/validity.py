@@ -23,7 +23,7 @@ class Limits:
     `achieved` is the least share of the requested rate that must be sent, `lag` the seconds by which the engine itself
     may be late in 99 of 100 sends, `errors` the share of requests that may fail, `client` the share of a core that the
     engine may use, `steal` and `busy` the shares of the node's CPU time that others on the host may take and that may
-    be in use at all.
+    be in use at all. `late` is the share of a load by which one of several pods may begin after the others.
     """
 
     achieved: float = 0.99
@@ -32,6 +32,7 @@ class Limits:
     client: float = 0.7
     steal: float = 0.02
     busy: float = 0.95
+    late: float = 0.05
 
 
 OPEN: Final = Limits()
@@ -45,19 +46,42 @@ BEYOND: Final = 10
 """Requests that must lie beyond a percentile for it to be reported."""
 
 
-def gates(load: Load, result: LoadResult, limits: Limits | None = None, where: str = "") -> tuple[Invalidity, ...]:
-    """Return why a load's figures must not be used; empty when they may.
+def gates(
+    load: Load, result: LoadResult, limits: Limits | None = None, where: str = "", *, loads: int = 1,
+) -> tuple[Invalidity, ...]:
+    """Return why the figures of a load, or of `loads` equal ones merged, must not be used; empty when they may.
 
-    `limits` are OPEN or CLOSED by default, as the loop is. Percentiles have a gate of their own, `beyond`.
+    `limits` are OPEN or CLOSED by default, as the loop is. Percentiles have a gate of their own, `beyond`. Where
+    several pods sent the load, each has to have done its share, so that none makes up for another; of a gate that is
+    closed to all of them only that is said.
     """
     limits = limits or (OPEN if load.rate is not None else CLOSED)
-    found = [*_rate(load, result, limits), *_client(load, result, limits), *_node(result, limits)]
-    return tuple(replace(invalidity, where=where) for invalidity in found)
+    pods = len(result.workers)
+    wanted = load.share(0, max(1, pods)).requests
+    total = None if wanted is None else wanted * loads
+    found = [*_rate(load, result, limits, None if total is None else total * max(1, pods)),
+             *_client(load, result, limits), *_node(result, limits)]
+    whole = [replace(invalidity, where=where) for invalidity in found]
+    closed = {invalidity.gate for invalidity in found}
+    parts = [
+        [*_rate(load.share(number, pods), worker, limits, total), *_client(load, worker, limits),
+         *_late(load, worker, limits)]
+        for number, worker in enumerate(result.workers)
+    ]
+    common = closed.intersection(*({invalidity.gate for invalidity in own} for own in parts))
+    for number, own in enumerate(parts, 1):
+        place = ", ".join(filter(None, [where, f"load pod {number} of {pods}"]))
+        whole += [replace(invalidity, where=place) for invalidity in own if invalidity.gate not in common]
+    return tuple(whole)
 
 
-def _rate(load: Load, result: LoadResult, limits: Limits) -> Iterable[Invalidity]:
-    if load.rate is not None:
-        wanted = load.rate * load.seconds
+def _late(load: Load, result: LoadResult, limits: Limits) -> Iterable[Invalidity]:
+    if result.late > limits.late * load.seconds:
+        yield Invalidity("common start", f"{result.late:.3f} s late", f"{limits.late * load.seconds:.3f} s")
+
+
+def _rate(load: Load, result: LoadResult, limits: Limits, wanted: float | None) -> Iterable[Invalidity]:
+    if load.rate is not None and wanted is not None:
         share = result.sent / wanted if wanted else 1.0
         # A random schedule is short of its mean by chance: four standard deviations are nobody's fault.
         chance = 4 / math.sqrt(wanted) if load.shape == "poisson" and wanted else 0.0

@@ -17,6 +17,7 @@ from conformance.sandbox.controllers import (
     NODE,
     DeploymentController,
     EndpointController,
+    JobController,
     NamespaceController,
     ReplicaSetController,
     ServiceTable,
@@ -132,6 +133,7 @@ class Assembly:
             EndpointController(store),
             ReplicaSetController(store, recorder),
             DeploymentController(store, recorder),
+            JobController(store, recorder),
         ):
             self._spawn(controller.run(), type(controller).__name__)
         self._spawn(self.kubelet.run(), "kubelet")

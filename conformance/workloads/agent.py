@@ -13,7 +13,7 @@ newer); see `libraries.py`. Without it a batch that wants HTTP/2 is refused, and
 
 The control port speaks JSON:
 
-    GET    /healthz, /whoami                     alive; identity, Python and protocol version
+    GET    /healthz, /whoami                     alive; identity, time, Python and protocol version
     POST   /batch                                start a batch (see `Batch`), answer when done or after `wait` seconds
     GET    /batch/ID?wait=20                     the result, or 202 {"done": false} after `wait` seconds
     DELETE /batch/ID                             end it now; what was not sent is reported as `unsent`
@@ -1247,7 +1247,8 @@ class Control(Port):
             return 200, {"ok": True}
         if command == ("GET", "whoami", ""):
             who = self.identity.fields(self.number)
-            return 200, {**who, "protocol": PROTOCOL, "python": sys.version.split()[0], "ports": self.ports}
+            said = {"protocol": PROTOCOL, "python": sys.version.split()[0], "ports": self.ports, "now": time.time()}
+            return 200, {**who, **said}
         if command == ("POST", "batch", ""):
             return self.start(connection, request)
         if command in (("GET", "batch", "ID"), ("DELETE", "batch", "ID")):

@@ -90,6 +90,41 @@ def test_a_port_that_is_taken(agent):
         agent.client().serve(8080)
 
 
+@pytest.mark.parametrize("rate", [None, 200.0])
+def test_a_load_begins_when_it_was_agreed(agent, rate):
+    client = agent.client()
+    before = time.time()
+    assert before <= client.clock() <= time.time()
+    start = client.clock() + 0.7
+    result = client.load(command(agent, rate=rate, warmup=0.1, start=start))
+    assert start + 0.1 <= result["started"]
+    assert result["completed"] > 20
+    assert result["errors"] == {}
+
+
+@pytest.mark.parametrize("rate", [None, 200.0])
+def test_a_start_that_has_passed_is_missed_and_nothing_sent(agent, rate):
+    result = agent.client().load(command(agent, rate=rate, start=time.time() - 0.1))
+    assert set(result) == {"done", "id", "missed"}
+    assert result["missed"] >= 0.1
+
+
+def test_a_load_can_be_ended_before_its_start(agent):
+    started = agent.ask("POST", "/load", command(agent, rate=100.0, start=time.time() + 30)).json()
+    assert not agent.get(f"/load/{started['id']}?wait=1")["done"]
+    result = agent.ask("DELETE", f"/load/{started['id']}").json()
+    assert (result["done"], result["sent"]) == (True, 0)
+
+
+def test_a_load_whose_progress_nobody_takes_is_ended(agent):
+    def told(said):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        agent.client().load(command(agent, rate=100.0, duration=60), told)
+    wait_for(lambda: children(agent) == [])
+
+
 def test_progress_of_one_load_at_a_time(agent):
     progress = []
     other = []

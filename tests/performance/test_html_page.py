@@ -1,6 +1,5 @@
 """The page of a run: complete, self-contained, escaped, loud about what is invalid. About 5 s."""
 
-import builtins
 import dataclasses
 import html.parser
 import re
@@ -12,7 +11,6 @@ from conformance.performance.comparing.compare import Threshold, compare, judge
 from conformance.performance.comparing.comparison import Comparison
 from conformance.performance.model import Environment, Figure, Invalidity, Node, ProbeResult, Run
 from conformance.performance.showing import html as pages
-from conformance.performance.showing.html import PageMissing
 
 
 class Page(html.parser.HTMLParser):
@@ -49,15 +47,12 @@ class Page(html.parser.HTMLParser):
 
 
 @pytest.fixture(autouse=True)
-def libraries(request):
-    if "missing" not in request.node.name:
-        pytest.importorskip("jinja2")
-        pytest.importorskip("matplotlib")
+def libraries():
+    pytest.importorskip("matplotlib")
 
 
 @pytest.fixture(scope="module")
 def text():
-    pytest.importorskip("jinja2")
     pytest.importorskip("matplotlib")
     return pages.page(full_run())
 
@@ -174,17 +169,3 @@ def test_a_page_is_written_whole(tmp_path):
     pages.write(path, run_of("run", figure("f", [1, 2])))
     assert path.read_text().rstrip().endswith("</html>")
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_missing_template_library_is_named(monkeypatch):
-    real = builtins.__import__
-
-    def missing(name, *rest, **more):
-        if name.startswith(("jinja2", "markupsafe")):
-            raise ImportError(name)
-        return real(name, *rest, **more)
-
-    pages._template.cache_clear()
-    monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(PageMissing, match=r"pip install 'mesh-conformance\[performance\]'"):
-        pages.page(run_of("run"), pictures={})

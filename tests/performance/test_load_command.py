@@ -1,5 +1,7 @@
 """Commands for the load engine: what is not as it must be is refused, and the field named."""
 
+import time
+
 import pytest
 
 from conformance.performance.load.command import read_command
@@ -123,3 +125,16 @@ def test_an_echo_has_no_length_to_expect():
 def test_a_server_that_cannot_be_started(command, message):
     with pytest.raises(CommandError, match=message):
         read_target(command)
+
+
+def test_an_agreed_start_is_not_far():
+    soon = time.time() + 5
+    assert read_command({**GOOD, "start": soon}).start == pytest.approx(soon * 1e9, abs=1000)
+    assert read_command(GOOD).start is None
+
+
+@pytest.mark.parametrize("start", [-61.0, 61.0, True, "now", float("nan"), float("inf")])
+def test_another_start_is_refused(start):
+    given = time.time() + start if type(start) is float else start
+    with pytest.raises(CommandError, match=r"start: need a time in seconds since 1970, within 60 s of \d+"):
+        read_command({**GOOD, "start": given})

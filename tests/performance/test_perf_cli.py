@@ -73,6 +73,12 @@ def test_a_baseline_is_kept_once_in_the_history(keep, tmp_path, capsys):
     assert "kept as" in capsys.readouterr().out
 
 
+def test_a_baseline_of_one_of_several_instances_is_kept(keep, tmp_path):
+    file, target = keep("old", 250e-6, mesh="istio@canary")[0], tmp_path / "kept"
+    assert cli.main(["perf", "baseline", file, "--to", str(target)]) == ExitCode.CONFORMANT
+    assert record.read(target / "istio_canary" / "1.40.0" / "old-0.json").header.mesh == "istio@canary"
+
+
 def test_a_record_does_not_say_where_to_write(keep, tmp_path, capsys):
     file = keep("old", 250e-6, mesh="../../elsewhere")[0]
     assert cli.main(["perf", "baseline", file, "--to", str(tmp_path / "kept")]) == ExitCode.USAGE

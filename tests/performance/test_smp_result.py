@@ -82,6 +82,7 @@ def test_the_mesh_in_whole_numbers_with_the_raw_ones_beside():
 
 @pytest.mark.parametrize(("name", "number"), [
     ("linkerd", 5), ("Istio", 3), ("cilium", 12), ("osm", 10), ("reference", 0),
+    ("istio@canary", 3), ("nginx-sm", 11), ("reference@two", 0),
 ])
 def test_the_type_of_a_mesh_is_its_number(name, number):
     assert result.documents(run(mesh=name)).meshes[0].mesh_type.type == number

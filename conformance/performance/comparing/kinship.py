@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from conformance.performance.comparing.comparison import Incomparable
-from conformance.performance.model import Node, Run
+from conformance.performance.model import LOAD_PODS, Node, Run
 
 MEMORY: Final = 0.01
 """Share by which the memory of a node may differ: a kernel reports some megabytes more or less after each start."""
@@ -54,6 +54,7 @@ def _differences(one: Run, other: Run, *, across_meshes: bool) -> list[str]:
         ("cluster", here.cluster, there.cluster),
         ("Kubernetes", here.kubernetes, there.kubernetes),
         ("CPU model", here.cpu_model, there.cpu_model),
+        ("load pods", one.header.labels.get(LOAD_PODS, "1"), other.header.labels.get(LOAD_PODS, "1")),
     ]
     if not across_meshes:
         named.insert(0, ("mesh", one.header.mesh, other.header.mesh))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ MOST_REQUESTS = 100_000_000  # of one open loop
 MOST_CONNECTIONS = 20_000
 MOST_SECONDS = 86_400.0
 MOST_INTERVALS = 3600  # of the timeline
+MOST_APART = 60.0  # seconds from or to an agreed start
 
 _OURS = ("content-length", "transfer-encoding", "connection")
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -25,7 +27,8 @@ class Command:
 
     `schedule` is None for a closed loop. `bodyless`: the answers have no body whatever their head says (HEAD).
     An answer is as expected when its status is in `statuses`, its body has `body_bytes` (None: any), and one of
-    `agents` (empty: anyone) gave it.
+    `agents` (empty: anyone) gave it. `start` is when its phases begin, by this machine's wall clock in nanoseconds
+    since 1970, as several engines may have agreed; None is as soon as the connections are open.
     """
 
     scheme: str
@@ -45,6 +48,7 @@ class Command:
     spin: bool
     interval: int
     raw: bool
+    start: int | None = None
 
 
 def read_command(data: Any) -> Command:
@@ -77,9 +81,21 @@ def read_command(data: Any) -> Command:
         statuses=statuses, body_bytes=body_bytes, agents=agents,
         spin=fields.choice("pacing", ("sleep", "spin"), "sleep") == "spin",
         interval=_nanoseconds(max(interval, duration / MOST_INTERVALS)), raw=fields.flag("raw", False),
+        start=_start(fields),
     )
     fields.done()
     return command
+
+
+def _start(fields: Fields) -> int | None:
+    start = fields.take("start", None)
+    if start is None:
+        return None
+    now = time.time()
+    if isinstance(start, bool) or not isinstance(start, (int, float)) or not abs(start - now) <= MOST_APART:
+        wanted = f"a time in seconds since 1970, within {MOST_APART:g} s of {now:.3f}, which it is by this clock"
+        raise fields.fail("start", start, wanted)
+    return _nanoseconds(start)
 
 
 def _nanoseconds(seconds: float) -> int:

@@ -15,6 +15,7 @@ import collections
 import json
 import os
 import signal
+import time
 from typing import TYPE_CHECKING, Any
 
 from conformance.performance.load.child import Child, write_line
@@ -80,6 +81,7 @@ class RunningLoad:
         self.child = Child(loop, lambda talk: _carry_out(command, self.id, talk), self._line, self._ended)
         # Connections are opened before the phases and answers awaited after them, each for at most the timeout.
         limit = seconds + 2 * command.timeout / 1e9 + 4 * PATIENCE
+        limit += max(0.0, command.start / 1e9 - time.time()) if command.start is not None else 0.0
         self._limit = loop.call_later(limit, self.child.signal, signal.SIGKILL)
 
     def now(self) -> tuple[int, Said]:

@@ -21,6 +21,7 @@ from conformance.performance.load.slots import OPENING, Slot, Slots
 MILLISECOND = 1_000_000
 REPORT_EVERY = 500 * MILLISECOND
 SWEEP_AT_MOST = 50 * MILLISECOND
+WAIT_AT_MOST = 0.1  # seconds between two looks at whether to stop
 OPEN_AT_ONCE = 200  # connections; more than a server's backlog would have to be tried again, after a second
 
 Report = Callable[[Mapping[str, Any]], object]
@@ -49,14 +50,21 @@ class Load:
         self._reported = 0
 
     def run(self) -> dict[str, Any]:
-        """Carry the load out and return its result, ready for JSON."""
+        """Carry the load out and return its result, ready for JSON.
+
+        Where the start that was agreed on has passed before the load could begin, nothing is sent, and the result is by
+        how many seconds it was missed.
+        """
         slack = precise_timers()
         allow_many_files()
         try:
             self.slots.resolve(self.command.host, self.command.port)
             self._open_connections()
             with no_collections():
-                self.origin = self._sweep = self._progress = perf_counter_ns()
+                missed = self._await_start()
+                if missed:
+                    return {"done": True, "id": self.id, "missed": missed}
+                self._sweep = self._progress = self.origin
                 self.measure = self.recorder.start = self.origin + self.command.warmup
                 self.end = self.measure + self.command.duration
                 unsent = self.loop.run()
@@ -67,6 +75,18 @@ class Load:
     def stop(self) -> None:
         """Send nothing more. Safe to call from a signal handler."""
         self.stopped = True
+
+    def _await_start(self) -> float:
+        """Set the origin of the phases, and wait for it; return the seconds by which it has passed already."""
+        self.origin = now = perf_counter_ns()
+        if self.command.start is None:
+            return 0.0
+        self.origin = now + self.command.start - time.time_ns()
+        if self.origin < now:
+            return (now - self.origin) / 1e9
+        while not self.stopped and (left := self.origin - perf_counter_ns()) > 0:
+            time.sleep(min(left / 1e9, WAIT_AT_MOST))
+        return 0.0
 
     def tick(self, now: int, oldest: Callable[[], int]) -> int:
         """Do what is due now and then; return when to call again.

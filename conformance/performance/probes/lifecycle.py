@@ -68,8 +68,10 @@ class Lifecycle:
 
     def _while_restarting(self, path: Path, name: str, rate: float) -> tuple[Measured, float]:
         found: list[float | Exception] = []
+        load_begun = threading.Event()
 
         def restart() -> None:
+            load_begun.wait()
             time.sleep(1.0)  # so that the load sees how it was before
             begun = time.monotonic()
             try:
@@ -81,9 +83,10 @@ class Lifecycle:
         thread = threading.Thread(target=restart)
         thread.start()
         try:
-            measured = self.bench.run(path, port=HTTP_PORT, what="restarting", rate=rate,
+            measured = self.bench.run(path, port=HTTP_PORT, what="restarting", begun=load_begun, rate=rate,
                                       seconds=max(10.0, self.bench.effort.seconds), connections=32)
         finally:
+            load_begun.set()  # also when it failed before
             thread.join()
         if isinstance(found[0], Exception):
             raise found[0]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event
 from typing import Final
 
 from conformance.performance.bench import WARM_UP, Bench, Measured, judged
@@ -47,7 +48,7 @@ def measure(bench: Bench, ways: Sequence[Path], findings: Findings, meter: Meter
         if invalid:
             del taken[way.name]
             continue
-        _proxies(findings, topology, way, observed)
+        _proxies(findings, bench, way, observed)
         _control_plane(findings, topology, way.name, observed)
     _nodes(findings, taken)
 
@@ -56,18 +57,21 @@ def _observe(bench: Bench, way: Path, meter: Meter, *, what: str, seed: int) -> 
     """Watch a load that is under way; a meter tells what it read up to `resolution` seconds ago."""
     settled = max(0.3, 1.5 * meter.resolution)
     between = max(bench.effort.seconds, 3 * meter.resolution)
+    begun = Event()
     with ThreadPoolExecutor(1) as pool:
-        load = pool.submit(bench.run, way, what=what, seed=seed, seconds=settled + between + 0.5)
+        load = pool.submit(bench.run, way, what=what, begun=begun, seed=seed, seconds=settled + between + 0.5)
+        load.add_done_callback(lambda _: begun.set())  # also when it fails before
+        begun.wait()
         time.sleep(WARM_UP + settled)
         consumption = meter.watch(between)
         return Observed(load.result(), consumption)
 
 
-def _proxies(findings: Findings, topology: Topology, way: Path, observed: Sequence[Observed]) -> None:
-    container = topology.mesh.proxy.container if topology.mesh.proxy else ""
+def _proxies(findings: Findings, bench: Bench, way: Path, observed: Sequence[Observed]) -> None:
+    proxy = bench.topology.mesh.proxy
+    container = proxy.container if proxy else ""
     for workload in way.proxied:
-        pod = topology.pod(workload)
-        parts = [one.consumption.proxies(container, {(pod.namespace, pod.name)}) for one in observed]
+        parts = [one.consumption.proxies(container, bench.pods(workload)) for one in observed]
         labels = {"path": way.name, "proxy": workload}
         if not _record(findings, "proxy", parts, labels):
             continue

@@ -9,6 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+import jinja2
+from markupsafe import Markup
+
 from conformance.performance.comparing.comparison import Comparison
 from conformance.performance.comparing.rendering import conclusion, ordered
 from conformance.performance.comparing.thresholds import Judged
@@ -19,13 +22,6 @@ from conformance.writing import write_whole
 
 MAX_BYTES: Final = 2 * 2**20
 """The largest page: pictures that would make it larger are left out, and the page says so."""
-
-
-class PageMissing(Exception):  # noqa: N818 - names what is wrong
-    """The template library is not installed."""
-
-    def __init__(self) -> None:
-        super().__init__("HTML pages need jinja2: pip install 'mesh-conformance[performance]'")
 
 
 def write(
@@ -42,8 +38,8 @@ def page(
 ) -> str:
     """Return the page of a run, with its comparison with a baseline and the verdicts on thresholds, if any.
 
-    `pictures` are SVGs by title, by probe; by default they are drawn here. Raises `PageMissing` and `PicturesMissing`
-    where the extra `performance` is not installed.
+    `pictures` are SVGs by title, by probe; by default they are drawn here. Raises `PicturesMissing` where
+    the extra `performance` is not installed.
     """
     if pictures is None:
         pictures = {result.probe: illustrated(result) for result in run.results}
@@ -91,11 +87,6 @@ def _part(result: ProbeResult, pictures: Sequence[str]) -> dict[str, Any]:
 @cache
 def _template() -> tuple[Any, Any]:
     """Return the template, and what marks a text as HTML already: only pictures, which were drawn here."""
-    try:
-        import jinja2  # noqa: PLC0415 - an extra
-        from markupsafe import Markup  # noqa: PLC0415 - comes with it
-    except ImportError as error:
-        raise PageMissing from error
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_finalized)
     environment.globals.update(

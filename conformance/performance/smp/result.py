@@ -41,7 +41,7 @@ _MESHES: Final[Mapping[str, str]] = {
     "traefik-mesh": "TRAEFIK_MESH", "octarine": "OCTARINE", "network-service-mesh": "NETWORK_SERVICE_MESH",
     "nsm": "NETWORK_SERVICE_MESH", "tanzu": "TANZU", "open-service-mesh": "OPEN_SERVICE_MESH",
     "osm": "OPEN_SERVICE_MESH", "nginx-service-mesh": "NGINX_SERVICE_MESH", "nginx": "NGINX_SERVICE_MESH",
-    "nsm-nginx": "NGINX_SERVICE_MESH", "cilium": "CILIUM_SERVICE_MESH",
+    "nsm-nginx": "NGINX_SERVICE_MESH", "nginx-sm": "NGINX_SERVICE_MESH", "cilium": "CILIUM_SERVICE_MESH",
 }
 
 
@@ -120,7 +120,7 @@ def mesh_config(
     """Return the mesh as a load on one path met it; on the direct path there is none."""
     direct = found.path in _DIRECT
     name = "none" if direct else header.mesh
-    kind = 0 if direct else ENUMS["MeshType"].index(_MESHES.get(header.mesh.lower(), "INVALID_MESH"))
+    kind = 0 if direct else ENUMS["MeshType"].index(_MESHES.get(_base(header.mesh), "INVALID_MESH"))
     raw = {"sidecar_cpu_cores": found.proxy_cpu, "sidecar_memory_bytes": found.proxy_memory,
            "control_plane_cpu_cores": found.control_cpu, "control_plane_memory_bytes": found.control_memory}
     labels = {"mesh": name, "path": found.path, "harness": header.harness,
@@ -136,6 +136,11 @@ def mesh_config(
         profile=found.path,
         mesh_type=ServiceMesh(kind, "" if direct else header.mesh_version, {"mesh": name}),
     )
+
+
+def _base(mesh: str) -> str:
+    """The mesh without the instance, of which SMP knows nothing: `istio` of `istio@canary`."""
+    return mesh.partition("@")[0].lower()
 
 
 def _whole(cores: float | None, memory: float | None) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, TypeAlias
 
-from conformance.sandbox.apiserver import data, defaults, resources, rules, validation
+from conformance.sandbox.apiserver import data, defaults, jobs, resources, rules, validation
 from conformance.sandbox.apiserver.definitions import DefinitionStrategy
 from conformance.sandbox.apiserver.errors import bad_request
 from conformance.sandbox.apiserver.registry import Strategy
@@ -102,6 +102,7 @@ def install(store: Store) -> None:
         resources.PODS.key: BuiltinStrategy(defaults.pod, validation.pod),
         resources.DEPLOYMENTS.key: BuiltinStrategy(defaults.deployment, validation.workload),
         resources.REPLICA_SETS.key: BuiltinStrategy(defaults.replica_set, validation.workload),
+        resources.JOBS.key: BuiltinStrategy(jobs.defaults, jobs.problems),
         resources.SERVICES.key: ServiceStrategy(store),
         resources.NAMESPACES.key: BuiltinStrategy(defaults.namespace),
         resources.CONFIG_MAPS.key: BuiltinStrategy(validate=data.config_map),

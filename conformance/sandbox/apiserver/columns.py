@@ -194,6 +194,12 @@ _COLUMNS: dict[Key, tuple[Definition, ...]] = {
         _AGE,
         *_TEMPLATE,
     ),
+    resources.JOBS.key: (
+        _NAME,
+        ("Completions", "string", 0, lambda obj: f"{dig(obj, 'status.succeeded') or 0}/{obj['spec']['completions']}"),
+        _AGE,
+        *_TEMPLATE,
+    ),
     resources.SERVICES.key: (
         _NAME,
         ("Type", "string", 0, _at("spec.type")),

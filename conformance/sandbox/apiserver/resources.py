@@ -113,6 +113,7 @@ REPLICA_SETS = _of(
     "apps/v1", "ReplicaSet", "replicasets", "rs", sub=("status", "scale"), categories=_ALL,
     selectable=("status.replicas",),
 )  # fmt: skip
+JOBS = _of("batch/v1", "Job", "jobs", sub=("status",), categories=_ALL, selectable=("status.successful",))
 ENDPOINT_SLICES = _of("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 CRDS = _of(
     "apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", "crd", "crds",
@@ -139,6 +140,7 @@ BUILTIN: tuple[Resource, ...] = (
     EVENTS,
     DEPLOYMENTS,
     REPLICA_SETS,
+    JOBS,
     ENDPOINT_SLICES,
     CRDS,
     API_SERVICES,

@@ -41,6 +41,7 @@ _VIEW: Final = (
                "namespaces/status", "pods/log", "pods/status", "services/status"), _READ),
     _rule("apps", ("deployments", "deployments/scale", "deployments/status", "replicasets", "replicasets/scale",
                    "replicasets/status"), _READ),
+    _rule("batch", ("jobs", "jobs/status"), _READ),
     _rule("discovery.k8s.io", ("endpointslices",), _READ),
 )  # fmt: skip
 _EDIT: Final = (
@@ -50,6 +51,7 @@ _EDIT: Final = (
                "events", "secrets", "serviceaccounts", "services", "services/proxy"), _WRITE),
     _rule("", ("pods/eviction", "serviceaccounts/token"), ("create",)),
     _rule("apps", ("deployments", "deployments/scale", "replicasets", "replicasets/scale"), _WRITE),
+    _rule("batch", ("jobs",), _WRITE),
     _rule("coordination.k8s.io", ("leases",), (*_READ, *_WRITE)),
 )  # fmt: skip
 _ADMIN: Final = (

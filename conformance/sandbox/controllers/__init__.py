@@ -4,6 +4,7 @@ from conformance.sandbox.controllers.base import Controller
 from conformance.sandbox.controllers.cluster import NODE, populate, set_node_status
 from conformance.sandbox.controllers.deployment import DeploymentController
 from conformance.sandbox.controllers.endpoints import EndpointController
+from conformance.sandbox.controllers.job import JobController
 from conformance.sandbox.controllers.namespaces import NamespaceController, service_account_admission
 from conformance.sandbox.controllers.replicaset import ReplicaSetController
 from conformance.sandbox.controllers.servicetable import ServiceTable
@@ -13,6 +14,7 @@ __all__ = [
     "Controller",
     "DeploymentController",
     "EndpointController",
+    "JobController",
     "NamespaceController",
     "ReplicaSetController",
     "ServiceTable",
