@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import pytest
 
-from conformance import __version__, cli_lifecycle, cli_perf, cli_report, options, paths, place, suites, temporary
+from conformance import __version__, cli_lifecycle, cli_perf, cli_report, options, paths, place, selection, temporary
 from conformance.cluster import Cluster, ClusterError, KubeconfigError
 from conformance.mesh import MeshError
 from conformance.options import OptionError
@@ -129,7 +129,7 @@ def _run(chosen: argparse.Namespace, rest: list[str]) -> int:
     if len(several) > 1:
         return _run_each(chosen, rest, several)
     settings = options.settings(vars(chosen))
-    if not select(suites.rows(settings.suites), settings.patterns, settings.levels):
+    if not select(selection.rows(settings.suites), settings.patterns, settings.levels):
         raise _NothingSelectedError("no requirement has one of these ids and one of these levels")
     _check_place(settings)
     if not settings.dry_run:
@@ -179,7 +179,7 @@ def _run_probes(chosen: argparse.Namespace, rest: list[str]) -> int:
 
 def pytest_run(
     given: Sequence[str], rest: Sequence[str] = (), *, workers: str | None = "0",
-    folders: Sequence[str] = (suites.SMI,), plugins: Sequence[str] = (), registered: Sequence[object] = (),
+    folders: Sequence[str] = (selection.SMI,), plugins: Sequence[str] = (), registered: Sequence[object] = (),
 ) -> int:
     """Run suites with pytest, apart from any project that the current directory may belong to."""
     home = paths.suites()

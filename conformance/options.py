@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from conformance import dialect, mesh, smi, suites
+from conformance import dialect, mesh, selection, smi
 from conformance.dialect import DialectError
 from conformance.requirement import Level
 
@@ -34,7 +34,7 @@ class Settings:
     """
 
     meshes: tuple[str, ...] = (DEFAULT_MESH,)
-    suites: tuple[str, ...] = (suites.SMI,)
+    suites: tuple[str, ...] = (selection.SMI,)
     context: str | None = None
     kubeconfig: Path | None = None
     in_cluster: Path | None = None
@@ -58,7 +58,7 @@ class Settings:
     def command(self, *requirements: str) -> str:
         """Return the command that repeats the run, or these requirements of it."""
         words = ["mesh-conformance", "run", *self.place]
-        if self.suites != (suites.SMI,) and not requirements:
+        if self.suites != (selection.SMI,) and not requirements:
             words += [word for suite in self.suites for word in ("--suite", suite)]
         words += ["--known-failing", self.known_failing.name] if self.known_failing else []
         for pattern in requirements or self.patterns:
@@ -85,8 +85,8 @@ def add_options(add: Callable[..., Any]) -> None:
     """Declare the options with `add`, the method of argparse's or pytest's parser."""
     add_place(add)
     add("--suite", action="append", metavar="NAME", dest="conformance_suite",
-        help=f"what to judge: {' or '.join(suites.SUITES)}; repeatable or a comma list (default: {suites.SMI}, or the "
-             "suite of the requirements that are named)")
+        help=f"what to judge: {' or '.join(selection.SUITES)}; repeatable or a comma list (default: "
+             f"{selection.SMI}, or the suite of the requirements that are named)")
     add("--requirement", action="append", metavar="ID", dest="conformance_requirement",
         help="requirement to check, such as SPLIT-003 or 'SPLIT-00*'; repeatable or a comma list (default: all)")
     add("--level", action="append", metavar="LEVEL", dest="conformance_level",
@@ -156,7 +156,7 @@ def settings(values: Mapping[str, Any]) -> Settings:
     report_dir = values.get("conformance_report_dir") or str(DEFAULT_REPORT_DIR)
     read = Settings(
         meshes=meshes,
-        suites=suites.chosen(_items(values.get("conformance_suite")), _items(values.get("conformance_requirement")),
+        suites=selection.chosen(_items(values.get("conformance_suite")), _items(values.get("conformance_requirement")),
                              values.get("file_or_dir") or ()),
         context=_one(contexts(values)),
         kubeconfig=Path(values["conformance_kubeconfig"]) if values.get("conformance_kubeconfig") else None,

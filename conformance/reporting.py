@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from conformance import mesh as meshes
-from conformance import suites
+from conformance import selection
 from conformance.dump import FAILURES
 from conformance.options import Settings
 from conformance.outcome import ExitCode, Result
@@ -116,7 +116,7 @@ class Reporting:
     def _open(self) -> Run:
         if self._run is None:
             self._tell(self._commands.hold())
-            rows = suites.rows(self._settings.suites)
+            rows = selection.rows(self._settings.suites)
             selected = select(rows, self._settings.patterns, self._settings.levels)
             found = tuple(meshes.load(name) for name in self._settings.meshes)
             self._run = Run(self._settings, rows, selected, found, self._writers(), self._started)

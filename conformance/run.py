@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from conformance import __version__, smi, suites
+from conformance import __version__, selection, smi
 from conformance import mesh as meshes
 from conformance.mesh import Mesh
 from conformance.options import Settings
@@ -94,11 +94,11 @@ class Run:
 
     def hint(self) -> str:
         """Say what else could be judged, where a mesh claims nothing of SMI but the Gateway API; else nothing."""
-        if suites.GATEWAY in self.settings.suites or any(result.outcome.judgement for result in self.results):
+        if selection.GATEWAY in self.settings.suites or any(result.outcome.judgement for result in self.results):
             return ""
         claimed = [mesh.title for mesh in self._meshes if mesh.apis.get(smi.GATEWAY)
                    and not any(mesh.apis.get(group) for group in (*smi.RESOURCES, smi.METRICS))]
-        return f"{', '.join(claimed)}: claims {smi.GATEWAY}; --suite {suites.GATEWAY} judges that" if claimed else ""
+        return f"{', '.join(claimed)}: claims {smi.GATEWAY}; --suite {selection.GATEWAY} judges that" if claimed else ""
 
     def _verdicts(self) -> tuple[Verdict, ...]:
         chosen = set(self._selected)

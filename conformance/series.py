@@ -23,7 +23,7 @@ from typing import Final, Self
 import pytest
 
 from conformance import dialect as dialects
-from conformance import suites
+from conformance import selection
 from conformance.cli import pytest_run
 from conformance.cluster import Object
 from conformance.options import DEFAULT_MESH, Settings
@@ -189,7 +189,8 @@ class Series:
         self._stand.become(MUTANTS[task.mutant] if task.mutant else None)
         given = ["-q", f"--report-dir={task.directory}", f"--requirement={','.join(task.requirements)}"]
         given += [f"--mutant={task.mutant}"] if task.mutant else []
-        code = pytest_run(given, folders=suites.chosen((), task.requirements), registered=[_Lender(self._stand.stage)])
+        folders = selection.chosen((), task.requirements)
+        code = pytest_run(given, folders=folders, registered=[_Lender(self._stand.stage)])
         if code == ExitCode.INTERRUPTED:
             raise KeyboardInterrupt
         # Where something broke, nothing is known of what is left of it.

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from conformance import gateway, mesh, paths, suites
+from conformance import gateway, mesh, paths, selection
 from conformance.cluster import Cluster, Rejected
 from conformance.dialect import load
 from conformance.expect import Denied, Tally
@@ -185,21 +185,21 @@ def test_no_traffic_is_also_an_error_of_any_kind():
 
 
 def test_the_suite_is_the_one_that_was_named_else_that_of_the_requirements():
-    assert suites.chosen((), ()) == ("smi",)
-    assert suites.chosen(("gateway",), ("SPLIT-003",)) == ("gateway",)
-    assert suites.chosen(("gateway", "smi", "gateway")) == ("gateway", "smi")
-    assert suites.chosen((), ("route-0*",)) == ("gateway",)
-    assert suites.chosen((), ("SPLIT-003", "ROUTE-001")) == ("smi", "gateway")
-    assert suites.chosen((), ("*",)) == suites.chosen((), ("NONE-001",)) == ("smi",)
+    assert selection.chosen((), ()) == ("smi",)
+    assert selection.chosen(("gateway",), ("SPLIT-003",)) == ("gateway",)
+    assert selection.chosen(("gateway", "smi", "gateway")) == ("gateway", "smi")
+    assert selection.chosen((), ("route-0*",)) == ("gateway",)
+    assert selection.chosen((), ("SPLIT-003", "ROUTE-001")) == ("smi", "gateway")
+    assert selection.chosen((), ("*",)) == selection.chosen((), ("NONE-001",)) == ("smi",)
     with pytest.raises(SelectionError, match=r"no suite 'other'; use smi or gateway"):
-        suites.chosen(("other",))
+        selection.chosen(("other",))
 
 
 def test_the_suite_is_that_of_the_tests_that_pytest_was_given():
     home = paths.suites()
-    assert suites.chosen((), (), [str(home)]) == ("smi", "gateway")
-    assert suites.chosen((), (), [f"{home}/gateway/test_http_routes.py::test_exact_path"]) == ("gateway",)
-    assert suites.chosen((), (), [str(home / "performance"), "elsewhere"]) == ("smi",)
+    assert selection.chosen((), (), [str(home)]) == ("smi", "gateway")
+    assert selection.chosen((), (), [f"{home}/gateway/test_http_routes.py::test_exact_path"]) == ("gateway",)
+    assert selection.chosen((), (), [str(home / "performance"), "elsewhere"]) == ("smi",)
 
 
 def test_the_command_that_repeats_a_run_names_the_suite():
@@ -269,7 +269,7 @@ def test_a_preview_of_the_suite(smi, prospect):
     assert done.returncode == 0, done.stdout + done.stderr
     told = {words[0]: words[3:] for line in done.stdout.splitlines() if (words := line.split()) and "-0" in words[0]}
     assert {name: " ".join(rest) for name, rest in told.items()} == {
-        row.id: prospect for row in suites.rows(("gateway",))}
+        row.id: prospect for row in selection.rows(("gateway",))}
 
 
 def test_a_suite_that_is_not_there_is_a_usage_error():

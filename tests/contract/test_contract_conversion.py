@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 
 import pytest
 from contract_api import JSON_PATCH, MERGE, TABLE
@@ -166,9 +167,23 @@ def test_an_object_in_a_version_that_its_definition_has_lost(api, boxes):
 
 
 @pytest.fixture
-def both(boxes, converter):
+def both(api, boxes, converter):
     made = definition(version("v1", NEW, storage=True), version("v1beta1", OLD), **webhook(converter))
-    return boxes(made, "v1", "v1beta1")
+    at = boxes(made, "v1", "v1beta1")
+    # The webhook's pod is ready before the node's proxy knows the way to its Service.
+    reached(api, at("v1beta1"))
+    return at
+
+
+def reached(api, path, within=30):
+    """Wait until an object can be made in a version that has to be converted, and take it away again."""
+    end = time.monotonic() + within
+    while (answer := api("POST", path, box("probe", "v1beta1", size=1))).status not in (201, 409):
+        assert time.monotonic() < end, answer.body
+        api.pause()
+    api.until(f"{path}/probe", lambda answer: answer.status == 200)
+    api.ok("DELETE", f"{path}/probe")
+    api.gone(f"{path}/probe")
 
 
 def test_each_verb_speaks_the_version_of_its_path(api, both):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from conformance import suites
+from conformance import selection
 from conformance.official import OfficialError, Pair, Pairs, Relation, Scope, compare, pairs, profile
 from conformance.official.table import read
 
@@ -151,7 +151,7 @@ def test_other_versions_are_warned_of(report, official, claimed):
 
 
 def test_the_table_names_requirements_that_there_are():
-    known = {row.id for row in suites.rows(("gateway",))}
+    known = {row.id for row in selection.rows(("gateway",))}
     assert {pair.requirement for pair in pairs().pairs} <= known
 
 

@@ -59,7 +59,7 @@ class Going:
         """How many results it has so far."""
         return max(0, self._file.read_bytes().count(b"\n") - 1) if self._file.exists() else 0
 
-    def until_results(self, number, within=120):
+    def until_results(self, number, within=300):
         """Wait until it has that many results."""
         until(lambda: self.results >= number or self.process.poll() is not None, within, f"result {number}")
         assert self.process.poll() is None, f"it has ended:\n{self.told}"

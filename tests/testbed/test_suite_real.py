@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from conformance import suites
+from conformance import selection
 from conformance.outcome import Outcome
 from conformance.report import record
 from conformance.sandbox.mutants import find
@@ -52,7 +52,7 @@ def test_the_reference_mesh_conforms_by_httproutes(real_kubeconfig, tmp_path):
     """With the definition that the harness brings along, in place of the Gateway API's own."""
     found = outcomes(real_kubeconfig, tmp_path, "--suite", "gateway")
     assert set(found.values()) == {Outcome.PASSED}
-    assert len(found) == len(suites.rows(("gateway",)))
+    assert len(found) == len(selection.rows(("gateway",)))
 
 
 @pytest.mark.parametrize("name", MUTANTS)

@@ -14,7 +14,7 @@ import sys
 
 import pytest
 
-from conformance import mesh, paths, suites
+from conformance import mesh, paths, selection
 from conformance.cluster import Cluster
 from conformance.outcome import ExitCode, Outcome
 from conformance.report import record
@@ -230,4 +230,4 @@ def test_it_is_judged_by_httproutes(harness, gateway_api, tmp_path):
     assert {result.version for result in report.results} == {"v1"}
     assert {result.requirement: result.message for result in report.results
             if result.outcome is not Outcome.PASSED} == {}
-    assert len(report.results) == len(suites.rows(("gateway",)))
+    assert len(report.results) == len(selection.rows(("gateway",)))

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from conformance import __version__, dialect, suites
+from conformance import __version__, dialect, selection
 from conformance.mesh import registry
 from conformance.options import DEFAULT_REPORT_DIR
 from conformance.outcome import ExitCode
@@ -77,7 +77,7 @@ def difference(there: Report, now: Report) -> Iterator[str]:
 
 def outdated(standing: Mapping[tuple[str, str], Report], named: Sequence[str] = ()) -> Iterator[str]:
     """Say which own report is missing or of other requirements than today's, without making a run."""
-    wanted = digest(suites.rows((suites.SMI,)))
+    wanted = digest(selection.rows((selection.SMI,)))
     version = _reference_version()
     for name in dialects(named):
         report = standing.get((place.REFERENCE, f"{version}+{name}"))

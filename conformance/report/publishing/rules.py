@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
-from conformance import suites
+from conformance import selection
 from conformance.outcome import Outcome
 from conformance.report import verifying
 from conformance.report.model import Report
@@ -45,4 +45,4 @@ def objections(data: bytes, report: Report) -> Iterator[str]:
 @cache
 def requirements() -> frozenset[str]:
     """Return the ids of all requirements of this version of the harness, of every suite."""
-    return frozenset(row.id for row in suites.rows(suites.SUITES))
+    return frozenset(row.id for row in selection.rows(selection.SUITES))

@@ -22,10 +22,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Run the command."""
-    from conformance import suites  # noqa: PLC0415 - only this command needs the catalogue
+    from conformance import selection  # noqa: PLC0415 - only this command needs the catalogue
     from conformance.report import verifying  # noqa: PLC0415 - as above
 
-    known = [row.id for row in suites.rows(suites.SUITES)]
+    known = [row.id for row in selection.rows(selection.SUITES)]
     if chosen.record == "-":
         found = verifying.verify_stream(sys.stdin.buffer, "standard input", known)
     else:
