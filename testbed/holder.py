@@ -56,15 +56,15 @@ def plan(layout: Layout, components: Sequence[Component]) -> dict[str, Any]:
     }
 
 
-def start(layout: Layout, components: Sequence[Component]) -> None:
-    """Start `init` in namespaces of its own. Raises OSError."""
+def start(layout: Layout, components: Sequence[Component]) -> int:
+    """Start `init` in namespaces of its own; returns the number of the child that holds them. Raises OSError."""
     for directory in (layout.signs, layout.logs, layout.state / "home", layout.settings / "manifests"):
         directory.mkdir(parents=True, exist_ok=True)
     cgroups.make(layout, cgroups.hierarchies())
     layout.plan.write_text(json.dumps(plan(layout, components), indent=1))
     program = Path(__file__).with_name("init.py")
     log = str(layout.logs / "init.log")
-    os.posix_spawnp(
+    return os.posix_spawnp(
         "unshare",
         ["unshare", "--pid", "--fork", "--kill-child", "--mount", "--propagation", "private", "--net", "--uts", "--ipc",
          "--mount-proc", sys.executable, "-I", str(program), str(layout.plan)],
@@ -78,11 +78,14 @@ def start(layout: Layout, components: Sequence[Component]) -> None:
     )
 
 
-def arranged(layout: Layout) -> bool:
-    """Tell whether `init` has arranged the namespaces. Raises TestbedError when it has given up."""
+def arranged(layout: Layout, child: int) -> bool:
+    """Tell whether `init` has arranged the namespaces. Raises TestbedError when it has given up.
+
+    The child itself is asked: one that has just begun to run its program has no arguments yet to find it by.
+    """
     if (layout.signs / "arranged").exists():
         return True
-    if not processes.with_argument(str(layout.plan)):
+    if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
         raise TestbedError("the node has ended")
     return False
 

@@ -103,8 +103,8 @@ def _start(layout: Layout, made: build.Binaries, archives: Sequence[Path], steps
         pki.write(layout)
         settings.write(layout, plugins, images.PAUSE)
     with steps.step("making the node's namespaces"):
-        holder.start(layout, components(layout, made.kube, made.etcd))
-        eventually(lambda: holder.arranged(layout), what="them", within=_START, consecutive=1)
+        child = holder.start(layout, components(layout, made.kube, made.etcd))
+        eventually(lambda: holder.arranged(layout, child), what="them", within=_START, consecutive=1)
     with steps.step("connecting the node", "the node has its network"):
         node = holder.init(layout)
         if node is None:

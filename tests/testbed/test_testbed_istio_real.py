@@ -15,7 +15,7 @@ import sys
 import pytest
 
 from conformance import mesh, paths, selection
-from conformance.cluster import Cluster
+from conformance.cluster import Cluster, NotFound
 from conformance.outcome import ExitCode, Outcome
 from conformance.report import record
 from conformance.topology import CONTROL_PORT, RUN_LABEL, Topology
@@ -91,7 +91,10 @@ def everything(cluster):
 
 def is_as_before(cluster, before):
     def same():
-        now = everything(cluster)
+        try:
+            now = everything(cluster)
+        except NotFound as error:  # what it lists is going
+            raise NotYet(str(error)) from error
         if now != before:
             raise NotYet(f"left: {sorted(now - before)}; missing: {sorted(before - now)}")
 

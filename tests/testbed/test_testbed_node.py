@@ -240,8 +240,21 @@ def test_two_commands_at_once_are_refused(layout):
 def test_a_node_that_has_ended_is_not_waited_for(layout):
     with pytest.raises(TestbedError, match="the node has ended"):
         ready.answers(layout)
+    child = os.posix_spawnp("true", ["true"], {})
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
     with pytest.raises(TestbedError, match="the node has ended"):
-        holder.arranged(layout)
+        holder.arranged(layout, child)
+    os.waitpid(child, 0)
+
+
+def test_a_node_that_has_just_begun_is_waited_for(layout):
+    """Whatever its arguments: between its start and its program it has none."""
+    child = os.posix_spawnp("sleep", ["sleep", "60"], {})
+    try:
+        assert not holder.arranged(layout, child)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
 
 
 @pytest.mark.parametrize(("conditions", "reason"), [
