@@ -39,6 +39,14 @@ def seen(shown, script):
     return shown.page.evaluate(script)
 
 
+def becomes(shown, script, wanted):
+    """Look until it is so: a browser answers a key or a click some time after it was sent."""
+    end = time.monotonic() + 10
+    while (found := seen(shown, script)) != wanted:
+        assert time.monotonic() < end, f"{script} is {found!r}, not {wanted!r}"
+        shown.page.wait_for_timeout(20)
+
+
 def test_it_opens_from_a_file_without_asking_for_anything_else(show, text):
     shown = show(text)
     assert shown.trouble == []
@@ -90,7 +98,7 @@ def test_a_cell_opens_what_was_applied_sent_and_answered(show, text):
     details.locator("details summary").first.click()
     assert "weight: 90" in details.locator("details pre").first.inner_text()
     page.locator("#close").click()
-    assert not details.is_visible()
+    page.locator("dialog").wait_for(state="hidden")
 
 
 def test_the_keyboard_reaches_and_opens_everything(show, text):
@@ -100,25 +108,25 @@ def test_the_keyboard_reaches_and_opens_everything(show, text):
     for _ in range(2):  # the scrolling region, then the one stop of the grid
         page.keyboard.press("Tab")
     where = "document.activeElement.closest('td, th').cellIndex + ',' + document.activeElement.closest('tr').rowIndex"
-    assert seen(shown, where) == "1,2"
-    assert seen(shown, "getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    becomes(shown, where, "1,2")
+    becomes(shown, "getComputedStyle(document.activeElement).outlineStyle", "solid")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
-    assert seen(shown, where) == "2,3"
+    becomes(shown, where, "2,3")
     page.keyboard.press("End")
-    assert seen(shown, where) == "3,3"
+    becomes(shown, where, "3,3")
     page.keyboard.press("Home")
-    assert seen(shown, "document.activeElement.tagName") == "SUMMARY"
+    becomes(shown, "document.activeElement.tagName", "SUMMARY")
     page.keyboard.press("Enter")
-    assert seen(shown, "document.activeElement.parentElement.open")
+    becomes(shown, "document.activeElement.parentElement.open", wanted=True)
     page.keyboard.press("ArrowRight")
     for key in ("Enter", "Space"):
         page.keyboard.press(key)
         page.locator("dialog[open] pre.command").wait_for()
-        assert seen(shown, "document.activeElement.id") == "dialog-title"
+        becomes(shown, "document.activeElement.id", "dialog-title")
         page.keyboard.press("Escape")
-        assert not page.locator("dialog").is_visible()
-        assert seen(shown, where) == "1,3"
+        page.locator("dialog").wait_for(state="hidden")
+        becomes(shown, where, "1,3")
 
 
 def test_filters_leave_what_was_asked_for(show, text, small):
@@ -155,10 +163,10 @@ def test_an_address_leads_to_a_result_and_back(show, text):
     page.locator("dialog[open] pre.command").wait_for()
     assert page.locator("#dialog-title").inner_text() == "SPLIT-004 on mesh-02"
     page.keyboard.press("Escape")
-    assert "#" not in page.url
+    page.wait_for_url(lambda url: "#" not in url, wait_until="commit")
     page.locator("tr.row", has_text="SPLIT-002").locator("a[data-n]").first.click()
     page.locator("dialog[open] pre.command").wait_for()
-    assert page.url.endswith("#SPLIT-002/mesh-00")
+    page.wait_for_url("**#SPLIT-002/mesh-00", wait_until="commit")
 
 
 @pytest.mark.parametrize("fragment", ["#%E0%A4%A", "#no/such", "#<img src=x onerror=alert(1)>/x"])
