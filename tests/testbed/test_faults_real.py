@@ -30,6 +30,8 @@ pytestmark = pytest.mark.testbed
 LAYOUT = Layout()
 FEW = "SPLIT-001,SPLIT-002,SPLIT-006,SPLIT-007"
 MORE = "SPLIT-00*,SPLIT-01*,HRG-00*"
+LONG = "TARGET-00[1-4],TARGET-00[7-9],TARGET-01[5-9],TARGET-02*,HRG-*,SPLIT-00[1-8],SPLIT-01*,SPLIT-02*"
+"""It takes minutes, and no check of it deploys a pod: that would wait for the kubelet, and for its pod to go."""
 
 
 @pytest.fixture(scope="module")
@@ -143,9 +145,10 @@ def test_the_api_server_is_restarted_under_a_run(going, stopped, cluster):
 
 
 def test_the_kubelet_is_away_under_a_run(going, stopped, cluster):
-    run = going("--requirement", MORE)
+    run = going("--requirement", LONG)
     run.until_results(1)
     stopped("kubelet")
+
     def ready():
         pods, _ = cluster.list("v1", "pods", labels=RUN_LABEL)
         return [pod for pod in pods if pod["metadata"]["namespace"].startswith("mc-") for each in
