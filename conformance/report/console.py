@@ -8,35 +8,28 @@ from tabulate import tabulate
 
 from conformance.outcome import Outcome, Result
 from conformance.report import rows
-from conformance.report.model import Footer, Header, Report
+from conformance.report.collecting import Collecting
+from conformance.report.model import Report
 
 _REMARK = 60
 _FORMAT = "simple"
 
 
-class Console:
+class Console(Collecting):
     """Prints to a text stream when the run has ended."""
 
     def __init__(self, stream: TextIO) -> None:
+        super().__init__()
         self._stream = stream
-        self._collected = rows.Collected()
 
     @property
     def target(self) -> str:
         """What it writes to, for messages."""
         return "the console"
 
-    def start(self, header: Header) -> None:
-        """Keep the header."""
-        self._collected.start(header)
-
-    def result(self, result: Result) -> None:
-        """Keep a result."""
-        self._collected.result(result)
-
-    def finish(self, footer: Footer) -> None:
+    def write(self, report: Report) -> None:
         """Print the report."""
-        text = render(self._collected.report(footer))
+        text = render(report)
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
         # A console that cannot show a character must not cost the report.
         self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))

@@ -13,7 +13,8 @@ from typing import Final
 
 from conformance.outcome import Outcome, Result
 from conformance.report import rows, summary
-from conformance.report.model import Footer, Header, Report
+from conformance.report.collecting import Collecting
+from conformance.report.model import Report
 
 SUMMARY: Final = "GITHUB_STEP_SUMMARY"
 MAX_SUMMARY: Final = 1000 * 1024
@@ -26,29 +27,21 @@ _MAX_MESSAGE: Final = 4000
 _NOTE: Final = "\n**Left out here: {number} sections, more than GitHub shows. The whole report is `summary.md`.**\n"
 
 
-class JobSummary:
+class JobSummary(Collecting):
     """Appends to the file that GitHub Actions reads the summary of a step from."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self._path = path
-        self._collected = rows.Collected()
 
     @property
     def target(self) -> str:
         """What it writes to, for messages."""
         return f"the summary of the job, {self._path.name} (${SUMMARY})"
 
-    def start(self, header: Header) -> None:
-        """Keep the header."""
-        self._collected.start(header)
-
-    def result(self, result: Result) -> None:
-        """Keep a result."""
-        self._collected.result(result)
-
-    def finish(self, footer: Footer) -> None:
+    def write(self, report: Report) -> None:
         """Append the summary."""
-        append(self._path, self._collected.report(footer))
+        append(self._path, report)
 
 
 def append(path: Path, report: Report) -> None:

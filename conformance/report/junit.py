@@ -8,7 +8,8 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from conformance.outcome import Outcome, Result
 from conformance.report import rows
-from conformance.report.model import Catalogue, Footer, Header, MeshUnderTest, Report
+from conformance.report.collecting import Collecting
+from conformance.report.model import Catalogue, MeshUnderTest, Report
 from conformance.writing import write_whole
 
 _ELEMENTS = {
@@ -23,29 +24,21 @@ _ELEMENTS = {
 _TYPES = {Outcome.FAILED: "Nonconformance", Outcome.ERROR: "HarnessError"}
 
 
-class JUnit:
+class JUnit(Collecting):
     """Writes `junit.xml` when the run has ended."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self._path = path
-        self._collected = rows.Collected()
 
     @property
     def target(self) -> str:
         """What it writes to, for messages."""
         return str(self._path)
 
-    def start(self, header: Header) -> None:
-        """Keep the header."""
-        self._collected.start(header)
-
-    def result(self, result: Result) -> None:
-        """Keep a result."""
-        self._collected.result(result)
-
-    def finish(self, footer: Footer) -> None:
+    def write(self, report: Report) -> None:
         """Write the file."""
-        write_whole(self._path, render(self._collected.report(footer)))
+        write_whole(self._path, render(report))
 
 
 def render(report: Report) -> str:

@@ -4,35 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conformance.outcome import Result
-from conformance.report.model import Footer, Header
-from conformance.report.rows import Collected
+from conformance.report.collecting import Collecting
+from conformance.report.model import Report
 from conformance.writing import write_whole
 
 
-class Page:
+class Page(Collecting):
     """Writes `report.html` when the run has ended."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self._path = path
-        self._collected = Collected()
 
     @property
     def target(self) -> str:
         """What it writes to, for messages."""
         return str(self._path)
 
-    def start(self, header: Header) -> None:
-        """Keep the header."""
-        self._collected.start(header)
-
-    def result(self, result: Result) -> None:
-        """Keep a result."""
-        self._collected.result(result)
-
-    def finish(self, footer: Footer) -> None:
+    def write(self, report: Report) -> None:
         """Write the page, with the performance run whose record stands beside it."""
         # Templates and pictures take a while to import, and a run that ends early needs none.
         from conformance.report.html import page, performance_beside  # noqa: PLC0415
 
-        write_whole(self._path, page(self._collected.report(footer), performance_beside(self._path.parent)))
+        write_whole(self._path, page(report, performance_beside(self._path.parent)))

@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from itertools import groupby
 
 from conformance.outcome import Known, Outcome, Result, SampleSummary
-from conformance.report.model import Footer, Header, Report
+from conformance.report.model import Footer
 
 _UNEXPLAINED = {
     Outcome.UNSUPPORTED: "the mesh does not claim it, or the cluster does not serve the API",
     Outcome.NOT_APPLICABLE: "the served version of the API has no such requirement",
     Outcome.SKIPPED: "left out by the user",
 }
-
-
-@dataclass(slots=True)
-class Collected:
-    """The part of a writer that needs the whole run before it can write."""
-
-    header: Header | None = None
-    results: list[Result] = field(default_factory=list)
-
-    def start(self, header: Header) -> None:
-        """Begin a run, forgetting what an earlier one left."""
-        self.header = header
-        self.results = []
-
-    def result(self, result: Result) -> None:
-        """Keep one result."""
-        self.results.append(result)
-
-    def report(self, footer: Footer) -> Report:
-        """The whole run, its results by mesh, API and requirement: workers end in any order."""
-        if self.header is None:
-            raise ValueError("a report was finished before it was started")
-        return Report(self.header, tuple(sorted(self.results, key=lambda result: result.case)), footer)
 
 
 def groups(results: Iterable[Result]) -> list[tuple[str, list[Result]]]:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from conformance.outcome import Outcome, Result
+from conformance.outcome import Outcome
 from conformance.report import rows
-from conformance.report.model import Footer, Header, Report
+from conformance.report.collecting import Collecting
+from conformance.report.model import Report
 from conformance.writing import write_whole
 
 # What Markdown and the HTML inside it react to within a line.
@@ -17,29 +18,21 @@ _ADDRESS = re.compile(r"https?://[\w.-]+(?::\d{1,5})?(?:/[\w./?=&%+~#-]*)?", re.
 _NOT_RUN = (Outcome.UNSUPPORTED, Outcome.NOT_APPLICABLE, Outcome.SKIPPED)
 
 
-class Summary:
+class Summary(Collecting):
     """Writes `summary.md` when the run has ended."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self._path = path
-        self._collected = rows.Collected()
 
     @property
     def target(self) -> str:
         """What it writes to, for messages."""
         return str(self._path)
 
-    def start(self, header: Header) -> None:
-        """Keep the header."""
-        self._collected.start(header)
-
-    def result(self, result: Result) -> None:
-        """Keep a result."""
-        self._collected.result(result)
-
-    def finish(self, footer: Footer) -> None:
+    def write(self, report: Report) -> None:
         """Write the page."""
-        write_whole(self._path, render(self._collected.report(footer)))
+        write_whole(self._path, render(report))
 
 
 def render(report: Report) -> str:
