@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from _pytest.outcomes import Skipped
 
+from conformance import kubelets
 from conformance.cluster import ClusterError
 from conformance.dump import FAILURES, dump
 from conformance.evidence import Evidence
 from conformance.outcome import Known, Nonconformance, Outcome, Result, outcome_of
 from conformance.requirement import Requirement
 from conformance.smi import NotExpressible, NotServed
-from conformance.waiting import NotConverged, NotYet, eventually
 
 
 class Unjudged(Skipped):
@@ -79,6 +79,12 @@ class Check:
             self.message += f"\nno dump: {error.strerror}"
         else:
             self.message += f"\ndump: {target.relative_to(directory.parent)}"
+
+    def recover(self, funcargs: Mapping[str, Any]) -> None:
+        """After an error, have later checks find pods where this one may have lost some."""
+        topology = funcargs.get("topology")
+        if self.outcome is Outcome.ERROR and topology is not None:
+            topology.renew()
 
     def _decide(self, error: BaseException | None) -> None:
         match error:
@@ -146,23 +152,6 @@ def _message(error: BaseException, *, unexplained: bool) -> str:
 
 
 def _disturbances(funcargs: Mapping[str, Any]) -> str:
-    """Say which of the run's pods were disturbed; their trouble is not the mesh's.
-
-    The kubelet needs a moment to notice that a container has died, so a second look follows the first.
-    """
+    """Say which of the run's pods were disturbed; their trouble is not the mesh's."""
     topology = funcargs.get("topology")
-    if topology is None:
-        return ""
-
-    def look() -> str:
-        found = "; ".join(topology.disturbances())
-        if not found:
-            raise NotYet("all pods are as they were")
-        return found
-
-    try:
-        return eventually(look, what="a disturbance", within=0.5, consecutive=1, interval=0.25).last
-    except NotConverged:
-        return ""
-    except ClusterError as error:
-        return f"the pods could not be looked at: {error}"
+    return "" if topology is None else kubelets.disturbances(topology)

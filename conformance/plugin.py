@@ -122,6 +122,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         check.dump(directory, _funcargs(item))
     check.dress(report)
     if call.when == "teardown":
+        check.recover(_funcargs(item))
         settings = item.config.stash[SETTINGS]
         surroundings = item.config.stash.get(SURROUNDINGS, Surroundings())
         result = result_of(check, _mesh_name(item), surroundings.version(row), settings.command(row.id),

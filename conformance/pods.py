@@ -31,6 +31,10 @@ def _readiness(pod: Object) -> Object:
     return dict(conditions.get("Ready", {}))
 
 
+def _ready_since(pod: Object) -> str:
+    return str(_readiness(pod).get("lastTransitionTime") or "")
+
+
 def _restarts(pod: Object) -> int:
     return sum(int(entry.get("restartCount", 0)) for entry in _statuses(pod))
 
@@ -49,8 +53,7 @@ def _statuses(pod: Object) -> list[Object]:
 
 def as_pod(workload: str, pod: Object) -> Pod:
     """Return what is remembered of a pod of a workload."""
-    return Pod(pod["metadata"]["name"], pod["metadata"]["namespace"], workload, _restarts(pod),
-               str(_readiness(pod).get("lastTransitionTime") or ""))
+    return Pod(pod["metadata"]["name"], pod["metadata"]["namespace"], workload, _restarts(pod), _ready_since(pod))
 
 
 def state_of(name: str, pod: Object | None) -> str:
@@ -81,7 +84,7 @@ def trouble_of(known: Pod, pod: Object | None) -> str:
         return f"a container of pod {known.name} has restarted"
     if not is_ready(pod):
         return f"pod {known.name} is not ready: {state_of(known.workload, pod)}"
-    since = str(_readiness(pod).get("lastTransitionTime") or "")
+    since = _ready_since(pod)
     return f"pod {known.name} was not ready for a while, until {since}" if known.ready_since not in ("", since) else ""
 
 

@@ -70,7 +70,7 @@ class Run:
         """Take what the first worker found where it runs; later ones find the same."""
         if self._header is None:
             # A worker knows when its first check ended; the run began before that.
-            # The catalogue is put in here and not by workers, who send their header with each result.
+            # The catalogue is put in here: workers need not send it.
             catalogue = describe(self._catalogue, self._selected)
             self._header = replace(found, started=self._began, catalogue=catalogue)
             self._writers.start(self._header)

@@ -16,10 +16,11 @@ from conformance import paths
 from conformance.agents import Agent
 from conformance.arrival import Arrival
 from conformance.cluster import Cluster, ClusterError, Object
+from conformance.control_plane import ControlPlane
 from conformance.lifecycle.images import through
 from conformance.mesh import Mesh
 from conformance.mesh.patching import merge
-from conformance.pods import Pod, as_pod, autopsy, has_restarted, is_ready, state_of, trouble_of, untaken
+from conformance.pods import Pod, as_pod, autopsy, is_ready, state_of, trouble_of, untaken
 from conformance.service import WORKLOAD_LABEL, Service, cluster_names
 from conformance.smi import Account
 from conformance.waiting import NotConverged, NotYet, Progress, eventually
@@ -65,9 +66,10 @@ class Topology:
         self.cluster = cluster
         self.mesh = mesh
         self.run = run
+        self.control_plane = ControlPlane(cluster, mesh)
         self._progress = progress
         self._pods: dict[str, Pod] = {}
-        self._controlling: tuple[Pod, ...] = ()
+        self._lost: set[str] = set()
         self._workloads: dict[str, Workload] = {}
         self._registry = registry
         self._namespace_labels = {POD_SECURITY: pod_security} if pod_security else {}
@@ -95,12 +97,6 @@ class Topology:
             self.cluster.apply(self.service(name).manifest())
         self.service_created()
         self.settle(workload.name for workload in workloads)
-
-    def watch(self) -> None:
-        """Take note of the control plane's pods, where they can be listed: what becomes of them is seen from now on."""
-        self._controlling = ()
-        with contextlib.suppress(ClusterError, ProvisionError):
-            self._controlling = _ready(self._control_plane())
 
     def deploy(self, name: str, labels: Mapping[str, str], *, account: str = "", role: str = "app",
                ignorant: bool = False) -> None:
@@ -233,27 +229,11 @@ class Topology:
         """Return the workload that a pod belongs to, or None for a pod that is none of ours."""
         return next((entry.workload for entry in self._pods.values() if entry.name == pod), None)
 
-    def control_plane_pods(self) -> tuple[tuple[str, str], ...]:
-        """Return namespace and name of the pods of the mesh's control plane. Raises ClusterError, ProvisionError."""
-        return tuple((pod["metadata"]["namespace"], pod["metadata"]["name"]) for pod in self._control_plane())
-
-    def _control_plane(self) -> list[Object]:
-        found = []
-        for workload in self.mesh.control_plane:
-            owner = self.cluster.get("apps/v1", workload.kind, workload.name, workload.namespace)
-            wanted = owner["spec"]["selector"].get("matchLabels")
-            if not wanted:
-                raise ProvisionError(f"{workload.kind} {workload.namespace}/{workload.name} selects its pods without "
-                                     "matchLabels, so that they cannot be listed")
-            labels = ",".join(f"{name}={value}" for name, value in wanted.items())
-            found += self.cluster.list("v1", "pods", workload.namespace, labels=labels)[0]
-        return found
-
     def disturbances(self) -> list[str]:
         """Say which pods are no longer as they were when they became ready: gone, restarted, not ready or for a while.
 
-        So are those of the control plane, but for one that ended by itself, which is its own doing. What is over is
-        told once: it is not held against what comes later. Raises ClusterError.
+        So are those of the control plane. What is over is told once: it is not held against what comes later.
+        Raises ClusterError.
         """
         found = {pod["metadata"]["name"]: pod for pod in self._list_pods()}
         troubles = []
@@ -263,20 +243,28 @@ class Topology:
                 troubles.append(trouble)
                 if pod is not None and is_ready(pod):
                     self._pods[workload] = replace(as_pod(workload, pod), restarts=known.restarts)
-        return troubles + self._control_plane_troubles()
+        return troubles + self.control_plane.troubles()
 
-    def _control_plane_troubles(self) -> list[str]:
-        if not self._controlling:
-            return []
-        found = {pod["metadata"]["name"]: pod for pod in self._control_plane()}
-        troubles = [trouble_of(known, found.get(known.name)) for known in self._controlling
-                    if known.name not in found or not has_restarted(known, found[known.name])]
-        self._controlling = _ready(found.values()) or self._controlling
-        return [f"{trouble} (control plane of {self.mesh.title})" for trouble in troubles if trouble]
+    def renew(self) -> None:
+        """Wait until what became of lost pods is ready, and take it in their place, so that later checks have it.
+
+        A workload that is not back in time is not waited for again: its checks say what ails it.
+        """
+        if not self._pods:
+            return
+        with contextlib.suppress(ClusterError, ProvisionError):
+            now = {pod["metadata"]["name"]: pod for pod in self._list_pods()}
+            gone = [workload for workload, known in self._pods.items()
+                    if known.name not in now or not is_ready(now[known.name])]
+            for workload in gone:
+                if workload not in self._lost:
+                    self._lost.add(workload)
+                    self.settle([workload])
+                    self._lost.discard(workload)
 
     def states(self) -> list[str]:
         """Say of each workload how its pod is now."""
-        pods = {pod["metadata"]["labels"].get(WORKLOAD_LABEL): pod for pod in self._list_pods()}
+        pods = self._by_workload()
         return [state_of(name, pods.get(name)) for name in sorted(self._workloads)]
 
     def remove(self) -> None:
@@ -344,12 +332,17 @@ class Topology:
         pods, _ = self.cluster.list("v1", "pods", labels=f"{RUN_LABEL}={self.run}")
         return pods
 
+    def _by_workload(self) -> dict[str, Object]:
+        """Return a pod of each workload: the ready one, where others are ending or were evicted."""
+        pods = sorted(self._list_pods(), key=is_ready)
+        return {pod["metadata"]["labels"].get(WORKLOAD_LABEL, ""): pod for pod in pods}
+
     def settle(self, names: Iterable[str]) -> None:
         """Wait until the pods of these workloads are ready. Raises ProvisionError."""
         wanted = frozenset(names)
 
         def ready() -> dict[str, Pod]:
-            pods = {pod["metadata"]["labels"].get(WORKLOAD_LABEL): pod for pod in self._list_pods()}
+            pods = self._by_workload()
             missing = sorted(name for name in wanted if name not in pods or not is_ready(pods[name]))
             if missing:
                 raise NotYet("; ".join(state_of(name, pods.get(name)) for name in missing))
@@ -388,10 +381,6 @@ def remove_run(cluster: Cluster, run: str, progress: Progress | None = None) -> 
                    longest=0.5, progress=progress)
     except NotConverged as error:
         raise ProvisionError(f"{error}. Remove what blocks them, then run `mesh-conformance cleanup`") from error
-
-
-def _ready(pods: Iterable[Object]) -> tuple[Pod, ...]:
-    return tuple(as_pod(pod["metadata"]["name"], pod) for pod in pods if is_ready(pod))
 
 
 def _load(name: str) -> dict[str, Any]:

@@ -140,11 +140,14 @@ def cluster():
 
 
 @pytest.mark.parametrize(("disturbances", "outcome"), [([], Outcome.FAILED), (["pod v1 has restarted"], Outcome.ERROR)])
-def test_a_violation_seen_while_pods_were_disturbed_is_an_error(run, disturbances, outcome):
+def test_a_violation_seen_while_pods_were_disturbed_is_an_error(run, capsys, disturbances, outcome):
     source = f'''
 class Topology:
     def disturbances(self):
         return {disturbances!r}
+
+    def renew(self):
+        print("lost pods were looked for")
 
 @pytest.fixture
 def topology():
@@ -158,6 +161,7 @@ def test_1(mesh, topology):
     _, report = run(source)
     assert report.results[0].outcome is outcome
     assert ("restarted" in report.results[0].message) == bool(disturbances)
+    assert ("lost pods were looked for" in capsys.readouterr().out) == bool(disturbances)
 
 
 def test_workers_report_as_one_run(run, tmp_path, monkeypatch):

@@ -10,7 +10,8 @@ import pytest
 from conformance import mesh
 from conformance.cluster import ClusterError
 from conformance.pods import as_pod, untaken
-from conformance.topology import Topology
+from conformance.service import WORKLOAD_LABEL
+from conformance.topology import ProvisionError, Topology
 
 POD = {
     "metadata": {"name": "v1-abc", "namespace": "mc-x-app"},
@@ -67,6 +68,38 @@ def test_a_cluster_that_does_not_say_since_when_is_not_suspected(topology):
     assert topology.disturbances() == []
 
 
+NEXT = changed(metadata={"name": "v1-def", "labels": {WORKLOAD_LABEL: "v1"}})
+EVICTED = changed(metadata={"labels": {WORKLOAD_LABEL: "v1"}}, condition={"status": "False"})
+
+
+@pytest.mark.parametrize("pods", [[NEXT], [NEXT, EVICTED], [EVICTED, NEXT]])
+def test_a_pod_that_stands_in_for_a_lost_one_is_taken(topology, pods):
+    topology.now[:] = pods
+    assert topology.disturbances()
+    topology.renew()
+    assert (topology.pod("v1").name, topology.disturbances()) == ("v1-def", [])
+
+
+def test_a_lost_pod_that_does_not_come_back_is_waited_for_once(topology, monkeypatch):
+    waited = []
+
+    def settle(names):
+        waited.extend(names)
+        raise ProvisionError("the pods did not become ready")
+
+    monkeypatch.setattr(topology, "settle", settle)
+    topology.now[:] = []
+    topology.renew()
+    topology.renew()
+    assert waited == ["v1"]
+    assert topology.disturbances(), "its checks say what ails it"
+
+
+def test_pods_that_are_as_they_were_are_not_waited_for(topology, monkeypatch):
+    monkeypatch.delattr(Topology, "settle")
+    topology.renew()
+
+
 CONTROL = changed(metadata={"name": "control-plane-1", "namespace": "reference-mesh"})
 
 
@@ -74,8 +107,8 @@ CONTROL = changed(metadata={"name": "control-plane-1", "namespace": "reference-m
 def watched(topology, monkeypatch):
     """The topology of a mesh whose control plane has one pod, and the pods that it has now."""
     now = [CONTROL]
-    monkeypatch.setattr(topology, "_control_plane", lambda: now)
-    topology._controlling = (as_pod("control-plane-1", CONTROL),)
+    monkeypatch.setattr(topology.control_plane, "pods", lambda: now)
+    topology.control_plane.watch()
     return topology, now
 
 

@@ -80,7 +80,7 @@ def _proxies(findings: Findings, bench: Bench, way: Path, observed: Sequence[Obs
 
 
 def _control_plane(findings: Findings, topology: Topology, name: str, observed: Sequence[Observed]) -> None:
-    pods = frozenset(topology.control_plane_pods())
+    pods = frozenset((pod["metadata"]["namespace"], pod["metadata"]["name"]) for pod in topology.control_plane.pods())
     _record(findings, "control_plane", [one.consumption.pods(pods) for one in observed], {"path": name})
 
 
