@@ -50,9 +50,14 @@ class Check:
         self.evidence = funcargs.get("evidence", self.evidence)
         if isinstance(error, Nonconformance) and (disturbed := _disturbances(funcargs)):
             error = ClusterError(f"judging {self.row.id}", f"{disturbed}. Seen meanwhile: {error}")
-        if self.outcome not in (None, Outcome.PASSED, Outcome.OBSERVED) or (error is None and when != "call"):
-            return
-        self._decide(error)
+        elif error is None and when == "call" and (disturbed := _told(funcargs)):
+            # A server that was away has denied nothing, and has forgotten what it was sent.
+            error = ClusterError(f"judging {self.row.id}", f"{disturbed}, though all else was as it has to be")
+        if self.outcome in (None, Outcome.PASSED, Outcome.OBSERVED):
+            if error is not None or when == "call":
+                self._decide(error)
+        elif error is not None:
+            self._add(error)
 
     def hold_to(self, known: Known | None, listed_in: str) -> None:
         """Take what the list of known failures says: it decides how a failure counts, and whether a pass is news."""
@@ -85,6 +90,14 @@ class Check:
         topology = funcargs.get("topology")
         if self.outcome is Outcome.ERROR and topology is not None:
             topology.renew()
+
+    def _add(self, error: BaseException) -> None:
+        """Take an error that comes after the outcome is decided: what could not be cleaned up must not go unsaid."""
+        before, unexplained = self.message, self.unexplained
+        if self.outcome is not Outcome.FAILED or not self.row.level.binding:
+            self._decide(error)
+        self.message = "\n".join(filter(None, (before, _message(error, unexplained=not _explained(error)))))
+        self.unexplained = unexplained or not _explained(error)
 
     def _decide(self, error: BaseException | None) -> None:
         match error:
@@ -126,7 +139,7 @@ def result_of(check: Check, mesh: str, version: str, reproduce: str, worker: str
     evidence = check.evidence
     return Result(
         requirement=check.row.id, level=check.row.level, mesh=mesh, api=check.row.api, version=version,
-        outcome=check.outcome or Outcome.ERROR, message=check.stale or _told(check),
+        outcome=check.outcome or Outcome.ERROR, message=check.stale or _said(check),
         duration=round(time.monotonic() - check.started, 4), convergence=tuple(evidence.convergence),
         samples=tuple(evidence.samples), applied=tuple(evidence.applied), observed="; ".join(evidence.observations),
         reproduce=reproduce, worker=worker, judged=check.row.judged,
@@ -134,7 +147,7 @@ def result_of(check: Check, mesh: str, version: str, reproduce: str, worker: str
     )
 
 
-def _told(check: Check) -> str:
+def _said(check: Check) -> str:
     return check.message or ("" if check.outcome else "it never ran")
 
 
@@ -149,6 +162,17 @@ def _message(error: BaseException, *, unexplained: bool) -> str:
     if isinstance(error, BaseExceptionGroup):
         return "\n".join(_message(each, unexplained=not _explained(each)) for each in error.exceptions)
     return f"unexpected {type(error).__name__}: {error}" if unexplained else str(error)
+
+
+def _told(funcargs: Mapping[str, Any]) -> str:
+    """Say which of the run's pods are known to have been disturbed; see `_disturbances` for those that are not yet."""
+    topology = funcargs.get("topology")
+    if topology is None:
+        return ""
+    try:
+        return "; ".join(topology.disturbances())
+    except ClusterError as error:
+        return f"the pods could not be looked at: {error}"
 
 
 def _disturbances(funcargs: Mapping[str, Any]) -> str:

@@ -15,8 +15,9 @@ import pytest
 from conformance import mesh as meshes
 from conformance import selection
 from conformance.dump import FAILURES
+from conformance.exit_code import ExitCode
 from conformance.options import Settings
-from conformance.outcome import ExitCode, Result
+from conformance.outcome import Result
 from conformance.report import codec, github
 from conformance.report.lock import DirectoryLock
 from conformance.report.model import Header
@@ -39,6 +40,7 @@ class Reporting:
         self._lock: DirectoryLock | None = None
         self._trouble: ReportError | None = None
         self._interrupted = False
+        self._failed: set[str] = set()  # of these there is no result
         self._started = time.monotonic()
         self._text = io.StringIO()
         self._commands = github.Commands(os.environ)
@@ -54,8 +56,11 @@ class Reporting:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Hand the result of a check to the run's reports."""
         properties = dict(report.user_properties)
+        if report.failed:
+            self._failed.add(report.nodeid)
         if RESULT_PROPERTY not in properties:
             return
+        self._failed.discard(report.nodeid)
         found = codec.decode(str(properties[HEADER_PROPERTY]).encode()) if HEADER_PROPERTY in properties else None
         result = codec.decode(str(properties[RESULT_PROPERTY]).encode())
         if not isinstance(found, Header | None) or not isinstance(result, Result):
@@ -73,19 +78,22 @@ class Reporting:
         self._interrupted = True
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Close the reports; the exit code is the verdict's."""
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Close the reports; the exit code is the verdict's, unless something failed that no verdict knows of."""
         if self._run is None:
             if self._settings.patterns and not self._settings.dry_run and not session.testsfailed:
                 session.exitstatus = ExitCode.NOTHING
             return
         self._run.interrupted = self._interrupted
+        code = ExitCode.ERROR
         try:
-            session.exitstatus = self._run.finish()
+            code = self._run.finish()
         except ReportError as error:
             self._trouble = self._trouble or error
-        if self._trouble is not None:
-            session.exitstatus = ExitCode.ERROR
+        unknown = exitstatus == pytest.ExitCode.INTERNAL_ERROR or bool(self._failed)
+        if self._trouble is not None or (unknown and code in (ExitCode.CONFORMANT, ExitCode.NOTHING)):
+            code = ExitCode.ERROR
+        session.exitstatus = code
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the tables, the verdict, and what repeats each failure."""

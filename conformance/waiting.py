@@ -48,6 +48,10 @@ class NotConverged(Exception):  # noqa: N818 - reads as what happened
         return f"waited {self.seconds:.1f} s for {self.what}, looked {times}; last: {self.reason}"
 
 
+class Undecided(Exception):  # noqa: N818 - reads as what happened
+    """What was waited for was there, and whether in time is not known: one look outlasted the limit."""
+
+
 class NotHeld(Exception):  # noqa: N818 - reads as what happened
     """What had to stay as it was did not."""
 
@@ -142,7 +146,9 @@ def eventually(
     Times are in seconds. The first of the successes must be seen `within`; a row that began in time may be
     completed after it. Successes are `interval` apart; after each failed probe the pause grows by half, up to
     `longest`, and a failure breaks the row. At least one probe is made, and one at the very end of the time.
-    Raises `NotConverged`, and whatever the probe raises other than `NotYet` and `AssertionError`.
+    Raises `NotConverged`, `Undecided` where the look that saw it first began in time and ended too late (the API
+    server that it went through may have been slow, which is not the mesh's doing), and whatever the probe raises other
+    than `NotYet` and `AssertionError`.
     """
     if consecutive < 1:
         raise ValueError(f"waiting for {what}: consecutive must be at least 1, not {consecutive}")
@@ -152,6 +158,7 @@ def eventually(
     first = 0.0
     pause = interval
     while True:
+        began = clock() - started
         success, seen, reason, cause = _look(probe)
         probes += 1
         elapsed = clock() - started
@@ -160,8 +167,10 @@ def eventually(
                 first = elapsed
                 pause = interval
             row += 1
-            # `first <= within` guards against a probe that itself took longer than the whole wait.
             if first > within:
+                if began < within:
+                    raise Undecided(f"waiting {within:g} s for {what}: it was there after {first:.1f} s, and the look "
+                                    f"that saw it took {elapsed - began:.1f} s; try again when the cluster is faster")
                 reason = f"it was there only after {first:.1f} s, and had to be within {within:g} s"
                 raise NotConverged(what, elapsed, probes, reason)
             if row >= consecutive:

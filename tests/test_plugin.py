@@ -7,12 +7,15 @@ import tempfile
 import pytest
 
 from conformance import checks, cli, paths
-from conformance.outcome import ExitCode, Outcome
+from conformance.exit_code import ExitCode
+from conformance.outcome import Outcome
 from conformance.report import record
 
 pytest_plugins = ["pytester"]
 
 HEAD = """
+from types import SimpleNamespace
+
 import pytest
 from conformance.checks import Unjudged
 from conformance.cluster import ClusterError
@@ -143,6 +146,12 @@ def cluster():
 def test_a_violation_seen_while_pods_were_disturbed_is_an_error(run, capsys, disturbances, outcome):
     source = f'''
 class Topology:
+    run = "x"
+    cluster = SimpleNamespace(list=lambda *_, **__: ([], "1"))
+
+    def outside(self):
+        return ()
+
     def disturbances(self):
         return {disturbances!r}
 
@@ -162,6 +171,83 @@ def test_1(mesh, topology):
     assert report.results[0].outcome is outcome
     assert ("restarted" in report.results[0].message) == bool(disturbances)
     assert ("lost pods were looked for" in capsys.readouterr().out) == bool(disturbances)
+
+
+UNCLEAN = """
+@pytest.fixture
+def objects():
+    yield
+    raise ClusterError("deleting", "no answer")
+
+@row(1, "{level}")
+def test_1(mesh, objects):
+    \"\"\"Demands something.\"\"\"
+    {body}
+"""
+
+
+@pytest.mark.parametrize(("body", "level", "outcome"), [
+    ('raise Unjudged(Outcome.UNSUPPORTED, "not claimed")', "B", Outcome.ERROR),
+    ('raise NotExpressible("no such field")', "B", Outcome.ERROR),
+    ('pytest.skip("not now")', "B", Outcome.ERROR),
+    ('raise Nonconformance("bread", "stone")', "S", Outcome.ERROR),
+    ('raise Nonconformance("bread", "stone")', "B", Outcome.FAILED),
+])
+def test_what_could_not_be_cleaned_up_is_told_whatever_came_before(run, body, level, outcome):
+    code, report = run(check(2, "B", "pass") + UNCLEAN.format(body=body, level=level))
+    [result] = [result for result in report.results if result.requirement == "DEMO-001"]
+    assert result.outcome is outcome
+    assert "deleting: no answer" in result.message
+    assert len(result.message.splitlines()) >= 2, "what came before is told, too"
+    assert code == (ExitCode.NONCONFORMANT if outcome is Outcome.FAILED else ExitCode.ERROR)
+
+
+def test_a_known_failure_does_not_hide_what_could_not_be_cleaned_up(run, tmp_path):
+    known = tmp_path / "known.yaml"
+    known.write_text('- requirement: DEMO-001\n  reason: it is so\n  link: https://example.com/1\n  since: "1.0"\n')
+    code, report = run(check(2, "B", "pass") + UNCLEAN.format(body='raise Nonconformance("a", "b")', level="B"),
+                       "--known-failing", str(known))
+    assert code == ExitCode.ERROR
+    assert Outcome.ERROR in {result.outcome for result in report.results}
+
+
+@pytest.mark.parametrize("plain", [
+    "def test_plain():\n    assert 1 == 2\n",
+    """
+@pytest.fixture(scope="session")
+def thing():
+    yield
+    raise RuntimeError("something is left")
+
+def test_plain(thing):
+    pass
+""",
+])
+def test_what_fails_beside_the_checks_is_not_hidden_by_their_verdict(run, plain):
+    code, _ = run(check(1, "B", "pass") + plain)
+    assert code == ExitCode.ERROR
+
+
+def test_a_pass_while_pods_were_disturbed_is_an_error(run):
+    source = """
+class Topology:
+    def disturbances(self):
+        return ["pod guarded-1 is gone"]
+
+    def renew(self):
+        pass
+
+@pytest.fixture
+def topology():
+    return Topology()
+
+@row(1)
+def test_1(mesh, topology):
+    \"\"\"Demands that something is denied: so it is where nobody is there.\"\"\"
+"""
+    code, report = run(source)
+    assert (code, report.results[0].outcome) == (ExitCode.ERROR, Outcome.ERROR)
+    assert "guarded-1 is gone" in report.results[0].message
 
 
 def test_workers_report_as_one_run(run, tmp_path, monkeypatch):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from conformance import mesh, paths, requirement, smi
+from conformance.cluster_errors import ClusterError
 from conformance.outcome import Outcome
 from conformance.preflight import obstacle
 from conformance.smi import ServedApis
@@ -32,3 +35,11 @@ def test_what_a_mesh_claims_is_asked_of_the_cluster():
     row = ROWS["SPLIT-001"]
     outcome, reason = obstacle(row, (), mesh.load("reference"), NOTHING)
     assert (outcome, reason) == (Outcome.UNSUPPORTED, "split.smi-spec.io: the cluster does not serve it")
+
+
+def test_an_api_of_which_the_cluster_does_not_tell_is_not_taken_for_absent():
+    def get(*_):
+        raise ClusterError("reading APIService v1alpha1.metrics.smi-spec.io", "forbidden", code=403)
+
+    with pytest.raises(ClusterError, match="forbidden"):
+        smi.served_apis(SimpleNamespace(groups=dict, get=get, kinds=lambda *_: frozenset()))

@@ -3,7 +3,7 @@
 import pytest
 
 from conformance.outcome import Nonconformance
-from conformance.waiting import Deadline, NotConverged, NotHeld, NotYet, consistently, eventually
+from conformance.waiting import Deadline, NotConverged, NotHeld, NotYet, Undecided, consistently, eventually
 
 
 class Time:
@@ -108,12 +108,22 @@ def test_a_row_that_breaks_after_the_time_does_not_get_another(wait):
         wait(script(NotYet("no"), "yes", NotYet("gone again"), "yes"), within=1.0, interval=1.0, consecutive=2)
 
 
-def test_a_probe_that_outlasts_the_wait_did_not_see_it_in_time(wait, time):
+def test_of_a_look_that_outlasts_the_wait_it_is_not_known_whether_what_it_saw_was_there_in_time(wait, time):
     def slow():
         time.now += 5.0
 
-    with pytest.raises(NotConverged, match=r"only after 5.0 s, and had to be within 2 s"):
+    with pytest.raises(Undecided, match=r"there after 5\.0 s, and the look that saw it took 5\.0 s"):
         wait(slow, within=2.0, consecutive=1)
+
+
+def test_what_is_seen_by_a_look_that_began_too_late_was_not_there_in_time(wait, time):
+    def late():
+        time.now += 0.5
+        if time.now < 102.0:
+            raise NotYet("no")
+
+    with pytest.raises(NotConverged, match=r"only after 2.5 s, and had to be within 2 s"):
+        wait(late, within=2.0, interval=1.5, consecutive=1)
 
 
 def test_progress_is_told_at_most_once_a_second_with_the_reason(wait):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from conformance.cluster import Cluster, ClusterError, NotFound
+from conformance.cluster import Cluster, NotFound
 
 SPLIT: Final = "split.smi-spec.io"
 SPECS: Final = "specs.smi-spec.io"
@@ -106,12 +106,15 @@ def _claimed(group: str, versions: tuple[str, ...], claims: Callable[[str, str],
 
 
 def _registered(cluster: Cluster) -> tuple[str, ...]:
-    """Return the metrics versions that an APIService announces: one whose server is down is broken, not absent."""
+    """Return the metrics versions that an APIService announces: one whose server is down is broken, not absent.
+
+    Raises ClusterError where that cannot be told.
+    """
     found = []
     for version in RELEASED[METRICS]:
         try:
             cluster.get("apiregistration.k8s.io/v1", "APIService", f"{version}.{METRICS}")
-        except ClusterError:
+        except NotFound:
             continue
         found.append(version)
     return tuple(found)

@@ -758,6 +758,23 @@ class Plan:
         return head
 
 
+def transient(error: OSError) -> bool:
+    """Whether a name server did not answer, which says nothing of the name."""
+    return isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+
+
+def look_up(host: str, port: int, kind: int) -> list[Any]:
+    """What `socket.getaddrinfo` returns and raises; a name server that does not answer is asked three times."""
+    for pause in (0.05, 0.2):
+        try:
+            return socket.getaddrinfo(host, port, 0, kind)
+        except OSError as error:
+            if not transient(error):
+                raise
+        time.sleep(pause)
+    return socket.getaddrinfo(host, port, 0, kind)
+
+
 class Resolver:
     """Names of one batch, asked anew each second: a lookup per request would measure the cluster's DNS."""
 
@@ -772,10 +789,12 @@ class Resolver:
         expires, found, turn = self.known.get(key, (0.0, [], None))
         if now >= expires:
             try:
-                answers = socket.getaddrinfo(plan.host, plan.port, 0, kind)
+                answers = look_up(plan.host, plan.port, kind)
                 found = [(family, address) for family, _, _, _, address in answers if family == answers[0][0]]
             except OSError as error:
                 found = classify(error)
+                if transient(error):
+                    raise found from None
             except UnicodeError:
                 found = Failed("name-not-found", "not a host name")
             turn = itertools.count()
