@@ -8,6 +8,7 @@ times to converge. Each command runs in a process of its own, whose CPU time and
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -16,12 +17,14 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from conformance.outcome import Convergence, Outcome, Result, SampleSummary, Tally, exit_code, verdict_of
+from conformance.exit_code import exit_code
+from conformance.outcome import Convergence, Outcome, Result, SampleSummary
 from conformance.report.codec import encode
 from conformance.report.model import Catalogue, Component, Described, Footer, Header, MeshUnderTest
 from conformance.report.record import read
 from conformance.report.writers import writers
 from conformance.requirement import Level
+from conformance.verdict import Tally, verdict_of
 
 MESHES = 500
 PER_GROUP = 250
@@ -159,10 +162,13 @@ def reading(directory: Path, results: int) -> None:
         if not path.exists():
             write(path, results, worse)
     print(f"{results:,} results, {old.stat().st_size / results:.0f} bytes each", flush=True)
-    other = directory / "other.jsonl"
+    other, spaced = directory / "other.jsonl", directory / "spaced.jsonl"
     measured("show", ["report", "show", str(old)], results)
     measured("matrix --only failures", ["report", "matrix", str(new), "--only", "failures"], results)
     measured("diff", ["report", "diff", str(old), str(new)], 2 * results)
+    if not spaced.exists():
+        _respaced(old, spaced)
+    measured("show of another form of JSON", ["report", "show", str(spaced)], results)
     if not other.exists():
         _renamed(old, other)
     measured("combine", ["report", "combine", str(old), str(other)], 2 * results)
@@ -172,6 +178,12 @@ def _renamed(path: Path, target: Path) -> None:
     with path.open("rb") as stream, target.open("wb") as out:
         out.write(stream.readline().replace(b'"version":"1.0.0"', b'"version":"1.1.0"'))
         out.writelines(stream)
+
+
+def _respaced(path: Path, target: Path) -> None:
+    """The record as a pretty-printer that keeps lines would have it: sorted, with spaces, other numbers and escapes."""
+    with path.open("rb") as stream, target.open("w") as out:
+        out.writelines(f"{json.dumps(json.loads(line), sort_keys=True)}\n" for line in stream)
 
 
 def writing(path: Path) -> None:

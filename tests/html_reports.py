@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 
-from conformance.outcome import Convergence, Known, Outcome, Result, SampleSummary, exit_code, verdicts
+from conformance.exit_code import exit_code
+from conformance.outcome import Convergence, Known, Outcome, Result, SampleSummary
 from conformance.performance.model import Environment, Figure, Node, ProbeResult, Run, RunHeader
 from conformance.report.model import Catalogue, Component, Described, Footer, Header, MeshUnderTest, Report, count
 from conformance.requirement import Level
+from conformance.verdict import verdicts
 
 APIS = ("access.smi-spec.io", "metrics.smi-spec.io", "specs.smi-spec.io", "split.smi-spec.io")
 

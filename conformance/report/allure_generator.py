@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from conformance import temporary
 from conformance.options import OptionError
 from conformance.report import allure_config
 from conformance.report.hygiene import clean_text
@@ -55,8 +56,8 @@ def find(program: str = "") -> Generator:
         raise OptionError(f"{missing}. {INSTALL}")
     # A path of one's own stays true in the directory that the generator is started in.
     found = str(Path(found).absolute())
-    with tempfile.TemporaryDirectory(prefix="mesh-conformance-allure-") as work:
-        said = _run([found, "--version"], Path(work), _ASKING, f"asking {found} for its version")
+    with temporary.directory("allure") as work:
+        said = _run([found, "--version"], work, _ASKING, f"asking {found} for its version")
     version = _VERSION.search(said)
     if version is None or version[1] not in ("2", "3"):
         told = clean_text(said.strip(), 200) or "nothing"

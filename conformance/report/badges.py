@@ -16,9 +16,10 @@ from typing import Final
 
 import jinja2
 
-from conformance.outcome import Capability, Compliance, Outcome, Verdict
+from conformance.outcome import Outcome
 from conformance.report.model import Footer
 from conformance.report.rows import one_line
+from conformance.verdict import Capability, Compliance, Verdict
 
 _NOT_JUDGED: Final = frozenset({Outcome.UNSUPPORTED, Outcome.NOT_APPLICABLE, Outcome.OBSERVED})
 # Shields' own names of colours, and the same in shades that white letters can be read on.

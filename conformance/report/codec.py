@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 import msgspec
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
 
 from conformance import strictjson
 from conformance.outcome import Result
+from conformance.report import lines
 from conformance.report.documents import document_of, sample_document, to_footer, to_header, to_result
 from conformance.report.hygiene import clean_footer, clean_header, clean_result, clean_text
 from conformance.report.model import SCHEMA, Footer, Header
@@ -22,7 +28,12 @@ __all__ = ["MAX_LINE", "SCHEMA", "MissingFooter", "RecordError", "decode", "enco
 MAX_LINE = 4 * 2**20
 """The longest line that is written or read, in bytes."""
 
+MAX_NUMBER: Final = 2**63 - 1
+"""The largest count that is read: of larger ones, many readers would take a part."""
+
 _KINDS = ("header", "result", "footer")
+_MAX_FAULTS: Final = 1_000
+"""How many faults of a line are looked at for the one that is told; a line has room for millions."""
 
 
 class RecordError(Exception):
@@ -53,12 +64,27 @@ class MissingFooter(RecordError):  # noqa: N818 - names what is wrong
         self.results = results
 
 
+def _unique_texts(_validator: Validator, wanted: bool, items: Any, _schema: Any) -> Iterator[ValidationError]:
+    """Like jsonschema's own, which takes hours for a line of texts with a single object among them.
+
+    Of what is no text something else in the schema says that it has to be one.
+    """
+    texts = [item for item in items if isinstance(item, str)] if wanted and isinstance(items, list) else []
+    if len(set(texts)) != len(texts):
+        yield ValidationError(f"{items!r} has non-unique elements")
+
+
+_Schema: Final[type[Validator]] = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, {"uniqueItems": _unique_texts}
+)
+
+
 @cache
-def _validator(kind: str) -> Draft202012Validator:
+def _validator(kind: str) -> Validator:
     text = (files("conformance.report") / "schema" / f"record-v{SCHEMA}.json").read_text(encoding="utf-8")
     schema = json.loads(text)
     # One definition is chosen by the line's type: `oneOf` over all three would explain every fault thrice.
-    return Draft202012Validator({"$ref": f"#/$defs/{kind}", "$defs": schema["$defs"]})
+    return _Schema({"$ref": f"#/$defs/{kind}", "$defs": schema["$defs"]})
 
 
 def encode(item: Header | Result | Footer) -> bytes:
@@ -100,11 +126,50 @@ def decode(line: bytes) -> Header | Result | Footer:
         document = strictjson.loads(line.decode())
     except (ValueError, RecursionError) as error:
         raise RecordError(f"is not JSON: {error}") from error
-    _hold(document)
+    if not _is_result(document):
+        _hold(document)
     try:
-        return _build(document)
+        item = _build(document)
     except ValueError as error:
         raise RecordError(str(error)) from error
+    _refuse_huge(item)
+    return item
+
+
+def _is_result(document: Any) -> bool:
+    """Whether it is a result in the eyes of `lines`, whose types take nothing that the schema refuses.
+
+    They need a hundredth of its time. What they do not take may still be one: the schema decides, and says what is
+    wrong.
+    """
+    if not isinstance(document, dict) or document.get("type") != "result":
+        return False
+    try:
+        lines.of(document)
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
+        return False
+    return True
+
+
+def _refuse_huge(item: Header | Result | Footer) -> None:
+    """Raise RecordError for a time like 1e999, and for a footer's count like it: nothing could be added to them.
+
+    Those of results are held to it by the types of `lines`, whatever way they come.
+    """
+    if isinstance(item, Header):
+        return
+    times, counts, kind = [item.duration], [], "result"
+    if isinstance(item, Result):
+        times += [one.seconds for one in item.convergence]
+    else:
+        kind = "footer"
+        counts = [*item.counts.values()]
+        for verdict in item.verdicts:
+            counts += [verdict.missing, verdict.left_out, *verdict.counts.values()]
+    if max(times) > sys.float_info.max:
+        raise RecordError(f"is not a valid {kind}: a time in it is larger than any number")
+    if max(counts, default=0) > MAX_NUMBER:
+        raise RecordError(f"is not a valid {kind}: a count in it is larger than {MAX_NUMBER}")
 
 
 def _hold(document: Any) -> None:
@@ -117,7 +182,7 @@ def _hold(document: Any) -> None:
             f"{SCHEMA}; read it with the version that wrote it"
         )
     try:
-        error = best_match(_validator(kind).iter_errors(document))
+        error = best_match(islice(_validator(kind).iter_errors(document), _MAX_FAULTS))
     except RecursionError as nested:
         raise RecordError("is nested too deeply") from nested
     if error is not None:

@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from conformance import __version__
-from conformance.outcome import Outcome, Result, Tally, Verdict, exit_code, verdict_of
+from conformance.exit_code import exit_code
+from conformance.outcome import Outcome, Result
+from conformance.report.catalogue import disagreement, joint
 from conformance.report.codec import RecordError
 from conformance.report.model import Catalogue, Component, Described, Footer, Header, MeshUnderTest
+from conformance.verdict import Tally, Verdict, verdict_of
 
 APART: Final = ("version", "kubernetes", "date")
 """By what the same mesh of several records can be told apart."""
@@ -32,11 +35,10 @@ def parts(headers: Sequence[Header], apart: Sequence[str], *, different_catalogu
     A mesh keeps its name where all records have it in one version, as shards of a run do; where versions differ, each
     is called by its version as well. `apart` names what else is to be told apart, of `APART`.
     """
-    digests = {header.catalogue.digest for header in headers}
-    if len(digests) > 1 and not different_catalogues:
+    if not different_catalogues and (why := disagreement(headers)):
         raise RecordError(
-            "the records were made with different catalogues, so that one requirement may not be the same in "
-            "all of them; --different-catalogues combines them all the same"
+            f"the records were made with different catalogues, so that one requirement may not be the same in all of "
+            f"them: {why}; --different-catalogues combines them all the same"
         )
     found: dict[str, list[tuple[Header, MeshUnderTest]]] = {}
     for header in headers:
@@ -69,7 +71,6 @@ def _called(header: Header, mesh: MeshUnderTest, by: Sequence[str]) -> str:
 def header_of(chosen: Sequence[Part], command: str) -> Header:
     """Return the header of the combined record."""
     headers = [part.header for part in chosen]
-    digests = {header.catalogue.digest for header in headers}
     described: dict[str, Described] = {}
     apis: dict[str, dict[str, None]] = {}
     meshes: dict[str, MeshUnderTest] = {}
@@ -89,7 +90,7 @@ def header_of(chosen: Sequence[Part], command: str) -> Header:
         meshes=tuple(meshes.values()),
         apis={group: tuple(versions) for group, versions in apis.items()},
         selected=tuple(sorted({name for header in headers for name in header.selected})),
-        catalogue=Catalogue(digests.pop() if len(digests) == 1 else "", dict(sorted(described.items()))),
+        catalogue=Catalogue(joint(headers), dict(sorted(described.items()))),
         parts=tuple(_part(one, part.names) for part in chosen for one in (part.header.parts or (part.header,))),
     )
 

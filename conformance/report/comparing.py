@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from conformance.outcome import Capability, Compliance, Outcome, Verdict
+from conformance.outcome import Outcome
 from conformance.report.cases import Cases
+from conformance.verdict import Capability, Compliance, Verdict
 
 LISTED: Final = 10_000
 """The most changes of one kind that are kept; all are counted."""

@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from conformance.outcome import (
-    Capability,
-    Compliance,
-    Convergence,
-    Known,
-    Outcome,
-    Result,
-    SampleSummary,
-    Verdict,
-)
+from conformance.outcome import Convergence, Known, Outcome, Result, SampleSummary
 from conformance.report.model import SCHEMA, Catalogue, Component, Described, Footer, Header, MeshUnderTest
 from conformance.requirement import Level
+from conformance.verdict import Capability, Compliance, Verdict
 
 
 def document_of(item: Header | Result | Footer) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import yaml
 
-from conformance.outcome import Outcome, Result, Verdict
+from conformance.outcome import Outcome, Result
 from conformance.report.model import Header, MeshUnderTest, Report
+from conformance.verdict import Verdict
 
 API_VERSION: Final = "mesh-conformance/v1"
 KIND: Final = "ConformanceReport"

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from conformance.outcome import Outcome, Result, Verdict
+from conformance.outcome import Outcome, Result
 from conformance.requirement import Level
+from conformance.verdict import Verdict
 
 SCHEMA = 1
 """The version of the record that is written, and the only one that is read."""
@@ -65,7 +66,7 @@ class Catalogue:
     """What the meshes were held to: the selected requirements by id, and the digest of all, selected or not.
 
     Records with the same digest were judged by the same requirements. It is empty where nobody knows it, as in a record
-    that was combined from records of different catalogues.
+    that was combined from records of catalogues that do not agree, or of parts of several.
     """
 
     digest: str = ""

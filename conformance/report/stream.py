@@ -15,7 +15,7 @@ from typing import BinaryIO, Final
 import msgspec
 from msgspec import UNSET
 
-from conformance.outcome import Outcome, Result, Tally, Verdict
+from conformance.outcome import Outcome, Result
 from conformance.report import lines
 from conformance.report.cases import Cases, TooManyError
 from conformance.report.codec import MAX_LINE, MissingFooter, RecordError, decode
@@ -23,6 +23,7 @@ from conformance.report.documents import document_of
 from conformance.report.lines import ResultLine
 from conformance.report.model import Footer, Header
 from conformance.requirement import Level
+from conformance.verdict import Tally, Verdict
 
 MAX_VERDICTS: Final = 50_000
 """How many meshes times versions of APIs there may be: more verdicts than a footer, a line, has room for."""
@@ -82,15 +83,16 @@ class RecordStream:
         places: dict[Key, tuple[int, dict[str, _Numbers]]] = {}
         while line := self._next():
             self.cleaned = False
-            found = lines.quick(line) if len(line) <= MAX_LINE and line.endswith(b"\n") else None
-            if found is None:
+            quick = lines.quick(line) if len(line) <= MAX_LINE and line.endswith(b"\n") else None
+            if quick is None or len(quick[1]) > MAX_LINE:
                 item = self._decoded(line)
                 if isinstance(item, Footer):
                     self._end(item)
                     return
                 if isinstance(item, Header):
                     raise self._error("is a second header; records are combined by a command, not by concatenation")
-                found, line = item
+                quick = item
+            found, line = quick
             place = places.get((found.api, found.version, found.requirement))
             if place is None:
                 place = places[found.api, found.version, found.requirement] = self._place(found)
@@ -162,12 +164,16 @@ class RecordStream:
             if not isinstance(item, Result):
                 return item
             found = lines.of(document)
-            return found, lines.write(found)
+            written = lines.write(found)
         except RecordError as error:
             raise self._error(error.problem) from error
         except (msgspec.MsgspecError, OverflowError) as error:
             # Such as numbers of more than 64 bits, of which other readers would take a part.
             raise self._error(f"is not a valid result: {error}") from error
+        if len(written) > MAX_LINE:
+            # Such as one of many numbers like 1e15. Who combines it would write what nobody reads.
+            raise self._error(f"is longer than a line may be ({MAX_LINE} bytes) once its numbers are written out")
+        return found, written
 
     def _error(self, problem: str, line: int | None = None) -> RecordError:
         return RecordError(problem, self.line if line is None else line, self.name)

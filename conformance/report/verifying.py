@@ -113,7 +113,7 @@ def _record(stream: Any, name: str, known: set[str]) -> Iterator[Finding]:
                 line.message,
                 line.observed,
                 line.reproduce,
-                *_texts(line.applied),
+                *texts_of(line.applied),
                 *(sample.request for sample in line.samples),
             )
             yield from (Finding(name, record.line, f"{line.requirement}: {problem}") for problem in exposed(text))
@@ -149,7 +149,7 @@ def _header(header: Header, known: set[str]) -> Iterator[str]:
         yield from _versions(one)
         document = header_document(one)
         text = [document[key] for key in ("command", "kubernetes", "meshes", "environment", "snapshot")]
-        yield from exposed(_texts(text))
+        yield from exposed(texts_of(text))
 
 
 def _versions(header: Header) -> Iterator[str]:
@@ -158,17 +158,17 @@ def _versions(header: Header) -> Iterator[str]:
             yield f"{component.name} {component.version or '(no version)'} is no released version"
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts_of(value: Any) -> Iterator[str]:
     """All texts within a JSON value, names included."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for key, item in value.items():
             yield key
-            yield from _texts(item)
+            yield from texts_of(item)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from _texts(item)
+            yield from texts_of(item)
 
 
 def exposed(texts: Iterable[str]) -> Iterator[str]:

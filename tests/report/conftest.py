@@ -7,10 +7,12 @@ import sys
 import pytest
 
 from conformance.cli import main
-from conformance.outcome import Convergence, Outcome, Result, SampleSummary, exit_code, verdict, verdicts
+from conformance.exit_code import exit_code
+from conformance.outcome import Convergence, Outcome, Result, SampleSummary
 from conformance.report.model import Catalogue, Component, Described, Footer, Header, MeshUnderTest, Report, count
 from conformance.report.record import encode
 from conformance.requirement import Level
+from conformance.verdict import verdict, verdicts
 
 API, VERSION = "split.smi-spec.io", "v1alpha4"
 DIGEST = f"sha256:{'1' * 64}"

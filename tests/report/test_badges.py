@@ -8,9 +8,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from conformance.cli import main
-from conformance.outcome import Capability, Compliance, Outcome, Verdict
+from conformance.outcome import Outcome
 from conformance.report.badges import badges, written
 from conformance.report.record import encode
+from conformance.verdict import Capability, Compliance, Verdict
 
 GREEN = ("brightgreen", "yellowgreen")
 API = "split.smi-spec.io"

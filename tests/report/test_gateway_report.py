@@ -6,11 +6,11 @@ import pytest
 import yaml
 
 from conformance.cli import main
-from conformance.outcome import verdict
 from conformance.report.gateway_report import Implementer, render
 from conformance.report.model import Catalogue, Described
 from conformance.report.record import encode
 from conformance.requirement import Level
+from conformance.verdict import verdict
 
 API = "split.smi-spec.io"
 

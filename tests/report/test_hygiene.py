@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from conformance.outcome import Convergence, SampleSummary
+from conformance.report import hygiene
 from conformance.report.hygiene import MAX_TEXT, clean_header, clean_result, clean_text, clean_value, command_line
 
 
@@ -182,3 +183,20 @@ def test_header_and_command_hold_no_paths(report):
     assert command == "mesh-conformance run --kubeconfig=config --mesh 'a b'"
     header = clean_header(dataclasses.replace(report.header, command="run\x1b[2J", kubernetes="v1\x00"))
     assert (header.command, header.kubernetes) == (r"run\x1b[2J", r"v1\x00")
+
+
+@pytest.mark.parametrize("text", [
+    *(text.format(make()) for _, text, make in SECRETS), "plain", "", "\x1b", "a\r\nb", "x" * (MAX_TEXT + 1),
+    "pa\u017f\u017fword: hunter2", "to\u212aen = abcdefghijklmnop", "author\u0131zation: basic abcdefgh",
+    "AUTHOR\u0130ZATION: basic abcdefgh", "cl\u0131ent-key=hunter2",
+])  # fmt: skip
+def test_what_is_not_looked_at_closely_would_stay_as_it_is(text, monkeypatch):
+    """A text in which no word is suspect is left alone: that it is one of those that cleaning leaves alone."""
+
+    class Suspicious:
+        def isinstance_python(self, text):
+            return True
+
+    found = [clean_text(form) for form in (text, text.upper(), text.lower())]
+    monkeypatch.setattr(hygiene, "_suspect", Suspicious())
+    assert found == [clean_text(form) for form in (text, text.upper(), text.lower())]

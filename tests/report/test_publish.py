@@ -11,13 +11,14 @@ import subprocess
 import pytest
 
 from conformance import cli
-from conformance.outcome import Known, Outcome, verdicts
+from conformance.outcome import Known, Outcome
 from conformance.report import record
 from conformance.report.codec import encode
 from conformance.report.model import Catalogue, Component, Described, Header, MeshUnderTest
 from conformance.report.publishing import command, contents, index, own, place, rules, shelf
 from conformance.report.writing import ReportError
 from conformance.requirement import Level
+from conformance.verdict import verdicts
 
 AGAIN = "mesh-conformance run --requirement SPLIT-003"
 DIGEST = "sha256:" + 64 * "0"

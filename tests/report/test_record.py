@@ -11,10 +11,11 @@ import sys
 import pytest
 from jsonschema import Draft202012Validator
 
-from conformance.outcome import Capability, Compliance, Outcome
+from conformance.outcome import Outcome
 from conformance.report import codec
 from conformance.report.jsonl import JsonLines
 from conformance.report.record import MAX_LINE, MissingFooter, RecordError, encode, environment, load, now, read
+from conformance.verdict import Capability, Compliance
 
 
 @pytest.fixture

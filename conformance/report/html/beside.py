@@ -8,8 +8,8 @@ from typing import Final
 from conformance.performance import record
 from conformance.performance.model import Run
 
-_PERFORMANCE: Final = Path("performance") / "performance.json"
-"""Where, below a report directory, a performance run leaves its record."""
+_PERFORMANCE: Final = (Path("performance") / "performance.json", Path("performance.json"))
+"""Where a performance run leaves its record below a report directory, and where one is published."""
 
 
 def performance_of(name: str) -> tuple[Run, ...]:
@@ -23,8 +23,13 @@ def performance_beside(directory: Path) -> tuple[Run, ...]:
 
     A page about conformance is not withheld for what is wrong with another record: `mesh-conformance perf` says that.
     """
-    file = directory / _PERFORMANCE
     try:
-        return (record.read(file),) if file.is_file() else ()
+        file = file_of(directory)
+        return (record.read(file),) if file else ()
     except (OSError, record.RecordError):
         return ()
+
+
+def file_of(directory: Path) -> Path | None:
+    """The file of the performance record in a report directory, None where there is none."""
+    return next((directory / place for place in _PERFORMANCE if (directory / place).is_file()), None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from conformance.outcome import Capability, Compliance, Outcome, Result
+from conformance.outcome import Outcome, Result
+from conformance.verdict import Capability, Compliance
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
-from conformance.outcome import Outcome, Verdict
+from conformance.outcome import Outcome
 from conformance.performance.model import Run
-from conformance.report import rows
+from conformance.report import markup, rows
 from conformance.report.codec import RecordError
 from conformance.report.html import charts, evidence, matrix
 from conformance.report.html.marks import CAPABILITY, COMPLIANCE, OUTCOMES, Mark
@@ -26,7 +26,7 @@ from conformance.report.html.matrix import Entry, Matrix
 from conformance.report.hygiene import clean_footer, clean_header, clean_result, clean_text
 from conformance.report.model import Header, Report
 from conformance.requirement import Level
-from conformance.writing import UNPRINTABLE
+from conformance.verdict import Verdict
 
 MAX_RESULTS: Final = 20_000
 """The most results that one page shows: a browser takes no more."""
@@ -90,17 +90,9 @@ def _asset(name: str) -> str:
 
 @cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_finalized)
+    environment = markup.environment("conformance.report.html")
     environment.filters.update(address=_address, weblink=_weblink)
-    return environment.from_string(_asset("page.html"))
-
-
-def _finalized(value: Any) -> Any:
-    """Spell out what is left of control characters, in whatever the template shows that is not markup of ours."""
-    if hasattr(value, "__html__"):
-        return value
-    return UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", str(value))
+    return environment.get_template("page.html")
 
 
 def _address(key: str) -> str:

@@ -6,35 +6,42 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from conformance.performance.model import Run
 from conformance.report.model import Report
-from conformance.report.publishing import contents, index, own, place, rules, shelf
+from conformance.report.publishing import contents, index, measured, own, place, rules, shelf
 from conformance.report.writing import ReportError
 from conformance.writing import write_whole
 
 DONE, REFUSED = 0, 1
 
 
-def publish(home: Path, records: Sequence[Path], *, name: str = "", replace: bool = False, html: bool = True) -> int:
+def publish(
+    home: Path, records: Sequence[Path], *, name: str = "", replace: bool = False, html: bool = True,
+    performance: bool = True,
+) -> int:
     """Publish records and make the index; none is written where one of them may not be published.
 
+    `html`: with the page; `performance`: with the performance record that stands beside a record, where there is one.
     Returns the exit code. Raises RecordError, and ReportError for what cannot be written.
     """
     try:
-        return _publish(home, records, name, replace=replace, html=html)
+        found = [(file, *shelf.read(file), measured.beside(file) if performance else None) for file in records]
+        return _publish(home, found, name, replace=replace, html=html)
     except place.Unpublishable as error:
         return _refused([str(error)], "not published")
 
 
-def _publish(home: Path, records: Sequence[Path], name: str, *, replace: bool, html: bool) -> int:
-    found = [shelf.read(file) for file in records]
-    trouble = [f"{file}: {objection}" for file, (data, report) in zip(records, found, strict=True)
-               for objection in rules.objections(data, report)]
+def _publish(
+    home: Path, found: Sequence[tuple[Path, bytes, Report, Run | None]], name: str, *, replace: bool, html: bool,
+) -> int:
+    trouble = [f"{file}: {objection}" for file, data, report, run in found
+               for objection in _objections(data, report, run)]
     if trouble:
         return _refused(trouble, "not published")
-    places = [place.of(report.header, name) for _, report in found]
+    places = [place.of(report.header, name) for _, _, report, _ in found]
     with shelf.locked(home):
-        for (data, report), names in zip(found, places, strict=True):
-            changed = shelf.put(home, names, contents.files(data, report, html=html), replace=replace)
+        for (_, data, report, run), names in zip(found, places, strict=True):
+            changed = shelf.put(home, names, contents.files(data, report, run, html=html), replace=replace)
             print(f"{home.joinpath(*names)}: {'published' if changed else 'stands there already'}")
         _make_index(home)
     return DONE
@@ -49,8 +56,7 @@ def check(home: Path, records: Iterable[Path] = ()) -> int:
     published = shelf.all_of(home)
     trouble = [f"{found.path}: {name} is not as its {contents.SUMS} says" for found in published
                for name in shelf.altered(home, found)]
-    trouble += [f"{found.path}: {objection}" for found in published
-                for objection in rules.objections(found.record, found.report)]
+    trouble += [f"{found.path}: {objection}" for found in published for objection in _standing(home, found)]
     trouble += [f"{name} is not what the published reports make it; run `{index.COMMAND} --to {home.name}`"
                 for name, text in index.files_of(published).items() if _text(home / name) != text]
     trouble += [f"{name} was left by a publish that was killed; its README says of what it is" for name in
@@ -62,6 +68,23 @@ def check(home: Path, records: Iterable[Path] = ()) -> int:
         there = standing.get(names)
         trouble += [f"{'/'.join(names)}: {what}" for what in _news(there, report)]
     return _refused(trouble, "not current") if trouble else DONE
+
+
+def _objections(data: bytes, report: Report, run: Run | None) -> Iterator[str]:
+    yield from rules.objections(data, report)
+    if run:
+        yield from measured.objections(run, report)
+
+
+def _standing(home: Path, found: shelf.Published) -> Iterator[str]:
+    """Say what of a published report may not be published. What was measured may be anybody's, like all else there."""
+    run = None
+    if measured.NAME in found.files:
+        try:
+            run = measured.read(home / found.path / measured.NAME)
+        except place.Unpublishable as error:
+            yield str(error)
+    yield from _objections(found.record, found.report, run)
 
 
 def _news(there: Report | None, now: Report) -> Iterator[str]:

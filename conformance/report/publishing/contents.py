@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from conformance.performance.model import Run
 from conformance.report import rows, summary
 from conformance.report.model import Report
-from conformance.report.publishing import place
+from conformance.report.publishing import measured, place
 from conformance.report.summary import escape, fence
 
 RECORD: Final = "report.jsonl"
@@ -18,14 +19,17 @@ README: Final = "README.md"
 SUMS: Final = "SHA256SUMS"
 
 
-def files(record: bytes, report: Report, *, html: bool) -> dict[str, bytes]:
-    """Return the files by name, sums last. The record is kept to the byte."""
+def files(record: bytes, report: Report, run: Run | None = None, *, html: bool) -> dict[str, bytes]:
+    """Return the files by name, sums last. The record is kept to the byte; a performance run is made anonymous."""
     made = {RECORD: record, SUMMARY: summary.render(report).encode()}
+    run = measured.anonymous(run) if run else None
+    if run:
+        made[measured.NAME] = measured.written(run)
     if html:
         from conformance.report.html import page  # noqa: PLC0415 - heavy, and often not wanted
 
-        made[PAGE] = page(report).encode()
-    made[README] = readme(report, html=html).encode()
+        made[PAGE] = page(report, (run,) if run else ()).encode()
+    made[README] = readme(report, run, html=html).encode()
     made[SUMS] = sums(made).encode()
     return made
 
@@ -35,7 +39,7 @@ def sums(made: Mapping[str, bytes]) -> str:
     return "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(made.items()))
 
 
-def readme(report: Report, *, html: bool) -> str:
+def readme(report: Report, run: Run | None = None, *, html: bool) -> str:
     """Return the page that stands beside a record: what it is of, what came of it, how it is repeated."""
     header, footer = report.header, report.footer
     mesh = header.meshes[0]
@@ -62,7 +66,10 @@ def readme(report: Report, *, html: bool) -> str:
         "## Reproduce", "", f"With {escape(header.harness.name)} {escape(header.harness.version)}:", "",
         *fence(header.command, "sh"), "",
         "Each result in the record has the command that repeats it alone.", "",
+        *(["What was measured:", "", *fence(run.header.command, "sh"), ""] if run else []),
         "## Files", "", f"[{RECORD}]({RECORD}) is the record as it was generated; all else is made of it: {others}.",
+        *([f"[{measured.NAME}]({measured.NAME}) has what was measured of the mesh, without names of cluster and nodes."]
+          if run else []),
         f"`sha256sum --check {SUMS}` tells whether they are as they were published.",
     ]
     return "\n".join(lines) + "\n"

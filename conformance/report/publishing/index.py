@@ -9,17 +9,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Final
 from urllib.parse import quote
 
 import jinja2
 
-from conformance.outcome import Verdict
+from conformance.report import markup
 from conformance.report.html.marks import CAPABILITY, COMPLIANCE
 from conformance.report.publishing import contents
 from conformance.report.publishing.shelf import Published
 from conformance.report.summary import escape
+from conformance.verdict import Verdict
 
 README: Final = "README.md"
 PAGE: Final = "index.html"
@@ -105,7 +105,4 @@ def _page(apis: Sequence[str], rows: Sequence[Row]) -> str:
 
 @cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
-                                     lstrip_blocks=True)
-    text = (files("conformance.report.publishing") / "templates" / PAGE).read_text(encoding="utf-8")
-    return environment.from_string(text)
+    return markup.environment("conformance.report.publishing").get_template(PAGE)

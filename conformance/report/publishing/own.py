@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from conformance import __version__, dialect, selection
+from conformance.exit_code import ExitCode
 from conformance.mesh import registry
 from conformance.options import DEFAULT_REPORT_DIR
-from conformance.outcome import ExitCode
 from conformance.report.catalogue import digest
 from conformance.report.model import Report
 from conformance.report.publishing import contents, place

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import Final
 
+from conformance import temporary
 from conformance.options import DEFAULT_REPORT_DIR
 from conformance.report.views.whole import RECORD, read_record
 
@@ -35,13 +35,13 @@ def run(chosen: argparse.Namespace) -> int:
     generator = allure_generator.find(chosen.allure)
     allure_report.check(chosen.output)
     path = Path(chosen.results)
-    with tempfile.TemporaryDirectory(prefix="mesh-conformance-allure-") as directory:
+    with temporary.directory("allure") as directory:
         if (path / RESULTS).is_dir():
             results = path / RESULTS
         elif path.is_dir() and not (path / RECORD).is_file():
             results = path
         else:  # a record, or a published report, which has nothing else that this could be made of
-            results = Path(directory) / RESULTS
+            results = directory / RESULTS
             _write(chosen.results, results)
         number = allure_report.make(generator, results, chosen.output, single_file=chosen.single_file,
                                     seconds=chosen.time_limit)

@@ -2,7 +2,8 @@
 
 They may be of other meshes, clusters and dates, shards of one run, or what workers found side by side. A mesh of which
 there are several versions is called by its version as well (istio-1.27.1); --apart tells other records of one mesh and
-version apart. Two results for one case are refused, and so are records that were made with different catalogues.
+version apart. Two results for one case are refused, and so are records of different catalogues, but for other suites of
+one harness: what is in both has to be the same.
 """
 
 from __future__ import annotations

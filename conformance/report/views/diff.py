@@ -15,6 +15,7 @@ from dataclasses import asdict
 
 from conformance.options import OptionError
 from conformance.outcome import Outcome
+from conformance.report.catalogue import disagreement
 from conformance.report.comparing import LISTED, Difference, Kind, compare, compare_verdicts, odd_ones
 from conformance.report.stream import RecordStream
 from conformance.report.views.tables import Table, render
@@ -85,11 +86,10 @@ def _within(record: RecordStream, chosen: argparse.Namespace, names: Sequence[st
 
 
 def _difference(before: RecordStream, after: RecordStream, chosen: argparse.Namespace) -> int:
-    old, new = before.header.catalogue.digest, after.header.catalogue.digest
-    if old != new and not chosen.different_catalogues:
+    if not chosen.different_catalogues and (why := disagreement((before.header, after.header))):
         raise OptionError(
-            "the records were made with different catalogues, so that a requirement may not be the same one "
-            "in both; --different-catalogues compares them all the same"
+            f"the records were made with different catalogues, so that a requirement may not be the same one in both: "
+            f"{why}; --different-catalogues compares them all the same"
         )
     if chosen.mesh:
         pair = (chosen.mesh[0], chosen.mesh[-1])

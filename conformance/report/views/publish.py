@@ -1,6 +1,7 @@
 """Put reports where they are published, and make the index of all that are there.
 
-A record goes to DIR/MESH/VERSION/ as it was generated, with a summary, a page, a README and the sums of all of them.
+A record goes to DIR/MESH/VERSION/ as it was generated, with a summary, a page, a README and the sums of all of them,
+and with the performance record that stands beside it in a report directory, where there is one.
 Without a record the index alone is made again; --check changes nothing and says what is not as it should be. --own is
 about the reports that this project makes by itself: the reference mesh with each dialect of SMI in the sandbox.
 """
@@ -21,6 +22,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="tell the report from another of the same version: it goes to MESH/VERSION+NAME")
     parser.add_argument("--replace", action="store_true", help="put it in the place of another report")
     parser.add_argument("--no-html", dest="html", action="store_false", help="leave report.html out")
+    parser.add_argument("--no-performance", dest="performance", action="store_false",
+                        help="leave the performance record that stands beside a record out")
     parser.add_argument("--check", action="store_true",
                         help="change nothing; say what of the directory is not as `publish` would make it now")
     parser.add_argument("--own", action="store_true", help="run and publish this project's own reports")
@@ -38,4 +41,5 @@ def run(chosen: argparse.Namespace) -> int:
         return command.check(chosen.to, chosen.record)
     if chosen.own:
         return command.publish_own(chosen.to, [str(name) for name in chosen.record], workers=chosen.workers)
-    return command.publish(chosen.to, chosen.record, name=chosen.name, replace=chosen.replace, html=chosen.html)
+    return command.publish(chosen.to, chosen.record, name=chosen.name, replace=chosen.replace, html=chosen.html,
+                           performance=chosen.performance)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -61,7 +61,7 @@ def run(chosen: argparse.Namespace) -> int:
             print(_numbers(stream, number, chosen.format))
         else:
             results = sorted((line.result() for line in kept), key=lambda result: result.case)
-            sys.stdout.write(_renderer(chosen.format)(Report(stream.header, tuple(results), stream.footer)))
+            sys.stdout.write(_rendered(Report(stream.header, tuple(results), stream.footer), chosen))
     return 0
 
 
@@ -92,14 +92,15 @@ def _limit(form: str) -> int:
     return MAX_RESULTS
 
 
-def _renderer(form: str) -> Callable[[Report], str]:
-    if form == "html":
-        from conformance.report.html import page  # noqa: PLC0415 - only for this format
+def _rendered(report: Report, chosen: argparse.Namespace) -> str:
+    if chosen.format == "html":
+        from conformance.report.html import page, performance_of  # noqa: PLC0415 - only for this format
 
-        return page
+        runs = performance_of(chosen.record)
+        return page(report, [run for run in runs if not chosen.mesh or run.header.mesh in chosen.mesh])
     from conformance.report import console, summary  # noqa: PLC0415 - as above
 
-    return summary.render if form == "markdown" else console.render
+    return summary.render(report) if chosen.format == "markdown" else console.render(report)
 
 
 def _print_json(stream: RecordStream, lines: Iterator[ResultLine]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Final
 
 from tabulate import tabulate
@@ -49,8 +48,6 @@ def _markdown(table: Table) -> str:
 
 
 def _page(tables: list[Table], note: str) -> str:
-    import jinja2  # noqa: PLC0415 - only for this format
+    from conformance.report import markup  # noqa: PLC0415 - only for this format
 
-    text = (files("conformance.report") / "templates" / "tables.html").read_text(encoding="utf-8")
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(text)
-    return template.render(tables=tables, note=note).rstrip()
+    return markup.environment().get_template("tables.html").render(tables=tables, note=note).rstrip()

@@ -36,5 +36,6 @@ def run(chosen: argparse.Namespace) -> int:
     else:
         for finding in found:
             print(finding)
-        print(f"{len(found)} findings: not to be published" if found else "nothing stands against publishing it")
+        number = "1 finding" if len(found) == 1 else f"{len(found)} findings"
+        print(f"{number}: not to be published" if found else "nothing stands against publishing it")
     return 1 if found else 0
