@@ -159,6 +159,30 @@ def module(program: Program, name: str, sources: Path = SOURCES) -> Path:
         raise TestbedError(f"finding the module {name}: go ended with {done.returncode}: {output}") from error
 
 
+def taken(
+    program: Program, name: str, kept: str, take: Callable[[Path, Path], None], *, doing: str, sources: Path = SOURCES,
+) -> Path:
+    """Return what is taken from a module and not built, kept as `kept` is named until the program is another build.
+
+    `take` is given the module's directory and where to put it, a file or a directory. Raises what `module` raises, and
+    TestbedError that says what was being done when something cannot be read.
+    """
+    stem = Path(kept).stem
+    place = layout.cache() / "bin" / f"{stem}-{program.version}-{program.digest(sources)[:12]}{Path(kept).suffix}"
+    if place.exists():
+        return place
+    directory = module(program, name, sources)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{stem}-", dir=place.parent) as beside:
+        unfinished = Path(beside) / place.name
+        try:
+            take(directory, unfinished)
+        except OSError as error:
+            raise TestbedError(f"{doing}: cannot read {error.filename}: {error.strerror}") from error
+        unfinished.replace(place)
+    return place
+
+
 def go(program: Program) -> str:
     """Return where the Go tool is. Raises TestbedError that says what to install."""
     if found := shutil.which("go") or shutil.which("go", path=os.pathsep.join(_GO_PLACES)):

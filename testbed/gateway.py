@@ -6,6 +6,7 @@ takes from a registry of images otherwise, from Istio's, where they were written
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Final
 
 import yaml
 
-from testbed import build, images, istio, layout, userland
+from testbed import build, images, istio, userland
 from testbed.build import Program
 from testbed.errors import TestbedError
 from testbed.image import Copy, Image, join
@@ -62,23 +63,22 @@ def definitions(sources: Path = build.SOURCES) -> Path:
 
     What guards them against others' changes is left out: it would have to be taken away again before them.
     """
-    place = layout.cache() / "bin" / f"gateway-api-{VERSION}-{SUITE.digest(sources)[:12]}.yaml"
-    if not place.is_file():
-        directory = build.module(SUITE, _API, sources) / _DEFINITIONS
-        texts = [file.read_text(encoding="utf-8") for file in sorted(directory.glob("*.yaml"))]
-        texts = [text for text in texts if _kinds(text) == {_DEFINITION}]
-        if not texts:
-            raise TestbedError(f"taking the Gateway API's definitions from its module: there are none in {directory}")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = place.with_suffix(".unfinished")
-        unfinished.write_text("\n---\n".join(texts), encoding="utf-8")
-        unfinished.replace(place)
-    return place
+    return build.taken(SUITE, _API, "gateway-api.yaml", _take_definitions, doing="taking the Gateway API's definitions",
+                       sources=sources)
 
 
 def objects(file: Path) -> list[dict[str, Any]]:
     """Return the definitions of a file that `definitions` made."""
     return [obj for obj in _parsed(file.read_text(encoding="utf-8")) if obj]
+
+
+def _take_definitions(module: Path, place: Path) -> None:
+    directory = module / _DEFINITIONS
+    texts = [file.read_text(encoding="utf-8") for file in sorted(directory.glob("*.yaml"))]
+    texts = [text for text in texts if _kinds(text) == {_DEFINITION}]
+    if not texts:
+        raise TestbedError(f"taking the Gateway API's definitions from its module: there are none in {directory}")
+    place.write_text("\n---\n".join(texts), encoding="utf-8")
 
 
 def _kinds(text: str) -> set[str]:
@@ -102,15 +102,11 @@ def _echo(server: Path, client: Path, sources: Path) -> Image:
 
 def _certificates(sources: Path) -> Path:
     """Return a directory with the certificate of the echo server's TLS port, copied from Istio's module."""
-    place = layout.cache() / "bin" / f"echo-certificate-{istio.VERSION}-{SERVER.digest(sources)[:12]}"
-    if not place.is_dir():
-        directory = build.module(SERVER, _MODULE, sources) / _CERTIFICATE
-        unfinished = place.with_suffix(".unfinished")
-        unfinished.mkdir(parents=True, exist_ok=True)
-        try:
-            for name in ("cert-chain.pem", "key.pem"):
-                (unfinished / name).write_bytes((directory / name).read_bytes())
-        except OSError as error:
-            raise TestbedError(f"making the image {ECHO}: cannot read {error.filename}: {error.strerror}") from error
-        unfinished.replace(place)
-    return place
+    return build.taken(SERVER, _MODULE, "echo-certificate", _take_certificate, doing=f"making the image {ECHO}",
+                       sources=sources)
+
+
+def _take_certificate(module: Path, place: Path) -> None:
+    place.mkdir()
+    for name in ("cert-chain.pem", "key.pem"):
+        shutil.copyfile(module / _CERTIFICATE / name, place / name)

@@ -6,6 +6,7 @@ not to ask for any: `meshes/istio/mesh.yaml` does.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,13 +104,9 @@ def _images(made: Istio) -> list[Image]:
 
 def _bootstrap(sources: Path) -> Path:
     """Return the bootstrap's template, copied from the module: nothing that is built has it. Raises TestbedError."""
-    place = layout.cache() / "bin" / f"envoy-bootstrap-{VERSION}-{AGENT.digest(sources)[:12]}.json"
-    if not place.is_file():
-        template = build.module(AGENT, _MODULE, sources) / _BOOTSTRAP
-        unfinished = place.with_suffix(".unfinished")
-        try:
-            unfinished.write_bytes(template.read_bytes())
-        except OSError as error:
-            raise TestbedError(f"making Istio's proxy image: cannot read {template}: {error.strerror}") from error
-        unfinished.replace(place)
-    return place
+    return build.taken(AGENT, _MODULE, "envoy-bootstrap.json", _take_bootstrap, doing="making Istio's proxy image",
+                       sources=sources)
+
+
+def _take_bootstrap(module: Path, place: Path) -> None:
+    shutil.copyfile(module / _BOOTSTRAP, place)

@@ -5,11 +5,13 @@ import json
 
 import pytest
 
+from conformance.exit_code import exit_code
 from conformance.official import events
 from conformance.official.comparison import GATEWAY
-from conformance.outcome import Outcome, Result, exit_code, verdicts
+from conformance.outcome import Outcome, Result
 from conformance.report.model import Component, Footer, Header, MeshUnderTest, Report, count
 from conformance.requirement import Level
+from conformance.verdict import verdicts
 
 ACTIONS = {"passed": "pass", "failed": "fail", "skipped": "skip"}
 

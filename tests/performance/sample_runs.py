@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 from statistics import median
@@ -63,6 +64,11 @@ def load(draw, path="both", number=1, middle=300e-6, **changes):
 
 def full_run(name="run-1", seed=1, rounds=10, slower=1.0, **changes):
     """A run with a picture of every kind, and one probe that is invalid."""
+    return Run(header(name, **changes), _full_results(seed, rounds, slower))
+
+
+@functools.cache  # 120,000 draws
+def _full_results(seed, rounds, slower):
     draw = random.Random(seed)
     middles = {"direct": 100e-6, "client": 230e-6 * slower, "server": 240e-6 * slower, "both": 350e-6 * slower}
 
@@ -80,7 +86,7 @@ def full_run(name="run-1", seed=1, rounds=10, slower=1.0, **changes):
     growth = [figure("effect.time", noisy(0.05 + 0.0004 * size), services=str(size)) for size in (10, 100, 1000)]
     throughput = [figure("throughput", noisy(14000), "1/s", "higher", path="direct")]
     lag = Invalidity("schedule lag", "4.20 ms late in 1 of 100 sends", "1 ms", "both, round 3")
-    results = (
+    return (
         ProbeResult("latency-overhead", "Latency that the mesh adds", (*latencies, *overheads), (), tuple(loads),
                     ("Both sidecars speak mTLS.",), 1_800_000_000.0, 95.0),
         ProbeResult("throughput-ceiling", "Requests per second at most", tuple(throughput), (lag,), (), (), 1.8e9, 30),
@@ -92,4 +98,3 @@ def full_run(name="run-1", seed=1, rounds=10, slower=1.0, **changes):
             Figure("restart.errors", "count", 0.0),
         ), (), (), (), 1.8e9, 5.0),
     )
-    return Run(header(name, **changes), results)

@@ -55,7 +55,9 @@ def only(result, kind):
 )
 @BOTH
 def test_failure(serve, rate, handle, kinds):
-    result = run(serve(handle).url, duration=0.1, timeout=0.1, **({"rate": rate} if rate else {}))
+    # Where the server does answer, a busy machine must not make it a timeout.
+    timeout = 0.1 if kinds == "timeout" else 5.0
+    result = run(serve(handle).url, duration=0.1, timeout=timeout, **({"rate": rate} if rate else {}))
     assert result["completed"] == 0
     assert result["errors"]
     assert set(result["errors"]) <= set(kinds.split("|")), result["errors"]

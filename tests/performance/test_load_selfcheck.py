@@ -64,15 +64,19 @@ def in_all(ns, count=1000):
     return histogram
 
 
-@pytest.mark.parametrize("response", [900_000_000, 1_100_000_000])
-def test_an_engine_that_hides_a_stall_fails(loopback, response):
-    told = Told(loopback, lambda result: replace(result, response=in_all(response)))
-    assert not selfcheck.stall(told, seconds=1.0, stalled=0.5, per_second=200.0).passed
+def of_a_short_stall(loopback, **said):
+    """What is found of a stall of 200 ms when the engine says this."""
+    return selfcheck.stall(Told(loopback, lambda result: replace(result, **said)), seconds=0.4, stalled=0.2,
+                           per_second=200.0)
+
+
+@pytest.mark.parametrize(("response", "passed"), [(190_000_000, False), (200_000_000, True), (210_000_000, False)])
+def test_an_engine_that_hides_a_stall_fails(loopback, response, passed):
+    assert of_a_short_stall(loopback, response=in_all(response), unsent=0).passed is passed
 
 
 def test_an_engine_that_sends_less_fails(loopback):
-    told = Told(loopback, lambda result: replace(result, unsent=5))
-    assert not selfcheck.stall(told, seconds=1.0, stalled=0.5, per_second=200.0).passed
+    assert not of_a_short_stall(loopback, response=in_all(200_000_000), unsent=5).passed
 
 
 def test_an_engine_that_misses_a_delay_fails(loopback):

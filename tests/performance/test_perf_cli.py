@@ -9,7 +9,7 @@ import pytest
 from sample_runs import figure, header, load, run_of
 
 from conformance import cli
-from conformance.outcome import ExitCode
+from conformance.exit_code import ExitCode
 from conformance.performance import record
 from conformance.performance.model import ProbeResult, Run
 

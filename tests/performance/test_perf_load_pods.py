@@ -7,13 +7,11 @@ import sys
 
 import pytest
 
-from conformance.cluster import Cluster
 from conformance.lifecycle.permissions import LOAD_PODS, rules
 from conformance.mesh import load
 from conformance.performance import load_pods, options, record
 from conformance.performance.comparing.kinship import differences
 from conformance.performance.load_pods import INDEX, deploy, numbered
-from conformance.sandbox import Sandbox
 from conformance.topology import ProvisionError, Topology
 from conformance.waiting import eventually
 
@@ -56,14 +54,6 @@ def test_a_number_that_cannot_be_meant_is_refused(text):
 
 def test_the_right_that_they_take_can_be_granted():
     assert rules(LOAD_PODS) == [{"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "patch"]}]
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    with Sandbox() as sandbox:
-        opened = Cluster.from_kubeconfig(sandbox.kubeconfig)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from sample_runs import header
 
 from conformance import cli, paths
-from conformance.outcome import ExitCode
+from conformance.exit_code import ExitCode
 from conformance.performance import record
 
 pytest_plugins = ["pytester"]

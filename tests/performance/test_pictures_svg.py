@@ -2,6 +2,7 @@
 
 import builtins
 import dataclasses
+import functools
 import random
 import re
 import xml.etree.ElementTree as ET
@@ -35,6 +36,9 @@ def draw(kind, run=None):
     return pictures.trend([one for each in runs for one in entries(each) if one.figure.key == "proxy.cpu{path=both}"])
 
 
+drawn = functools.cache(draw)
+"""For tests that only read: drawing takes longer than all that they do."""
+
 KINDS = pytest.mark.parametrize("kind", ["percentiles", "timeline", "overhead", "growth", "trend"])
 
 
@@ -48,7 +52,7 @@ def library():
 def test_pictures_are_the_same_each_time_and_leave_no_trace(kind, library):
     before = dict(library.rcParams)
     text = draw(kind)
-    assert text == draw(kind)
+    assert text == drawn(kind)
     assert dict(library.rcParams) == before
     assert not re.search(r"\d{4}-\d{2}-\d{2}T|matplotlib\.org", text)
 
@@ -56,7 +60,7 @@ def test_pictures_are_the_same_each_time_and_leave_no_trace(kind, library):
 @KINDS
 @pytest.mark.usefixtures("library")
 def test_pictures_speak_to_those_who_cannot_see_them(kind):
-    root = ET.fromstring(draw(kind))
+    root = ET.fromstring(drawn(kind))
     title, description = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
     assert title.text
     assert len(description.text) > 20
@@ -69,7 +73,7 @@ def test_pictures_speak_to_those_who_cannot_see_them(kind):
 @KINDS
 @pytest.mark.usefixtures("library")
 def test_text_takes_its_colour_from_the_page_and_the_ground_is_left_to_it(kind):
-    text = draw(kind)
+    text = drawn(kind)
     assert "currentColor" in text
     assert "#000000" not in text
     assert chart.INK not in text
@@ -80,9 +84,9 @@ def test_text_takes_its_colour_from_the_page_and_the_ground_is_left_to_it(kind):
 @pytest.mark.usefixtures("library")
 def test_pictures_on_one_page_share_no_ids():
     ids = [element.get("id") for kind in ("percentiles", "timeline", "overhead", "growth")
-           for element in ET.fromstring(draw(kind)).iter() if element.get("id")]
+           for element in ET.fromstring(drawn(kind)).iter() if element.get("id")]
     assert len(ids) == len(set(ids))
-    root = ET.fromstring(draw("timeline"))
+    root = ET.fromstring(drawn("timeline"))
     known = {element.get("id") for element in root.iter()}
     wanted = {target for element in root.iter() for value in element.attrib.values()
               for target in re.findall(r"url\(#([^)]*)\)|^#(p[0-9a-f]{10}-.*)$", value) for target in target if target}

@@ -10,25 +10,15 @@ import yaml
 from prometheus_servers import EVERY, Exporter, job, node_exporter, prometheus, until
 from usage_burner import NAMESPACE, Burner
 
-from conformance.cluster import Cluster
 from conformance.performance.usage import kubelet
 from conformance.performance.usage.consumption import between
 from conformance.performance.usage.prometheus import Prometheus, PrometheusError
 from conformance.performance.usage.prometheus_usage import consumption
-from conformance.sandbox import Sandbox
 
 
 @pytest.fixture(scope="module")
-def sandbox():
-    with Sandbox() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def burner(sandbox):
-    cluster = Cluster.from_kubeconfig(sandbox.kubeconfig)
-    yield Burner(cluster)
-    cluster.close()
+def burner(cluster):
+    return Burner(cluster)
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +72,7 @@ def test_the_kubelet_and_prometheus_find_the_same(client, burner):
     assert node.memory == pytest.approx(other.memory, rel=0.1)
 
 
-def test_a_restart_is_said(client, sandbox):
-    cluster = Cluster.from_kubeconfig(sandbox.kubeconfig)
+def test_a_restart_is_said(client, cluster):
     burner = Burner(cluster, "mortal")
     burner.ask("/own?amount=0.5")
     mortal = 'container_cpu_usage_seconds_total{pod="mortal",container="main"}'
@@ -97,7 +86,6 @@ def test_a_restart_is_said(client, sandbox):
     assert not found.uses
     assert "restarted" in found.gaps[0].why
     cluster.delete(burner.object)
-    cluster.close()
 
 
 def test_times_without_samples(client):

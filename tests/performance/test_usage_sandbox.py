@@ -7,18 +7,9 @@ import time
 import pytest
 from usage_burner import NAMESPACE, Burner
 
-from conformance.cluster import Cluster, ClusterError
+from conformance.cluster import ClusterError
 from conformance.performance.usage import kubelet
 from conformance.performance.usage.consumption import UsageError, between
-from conformance.sandbox import Sandbox
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    with Sandbox() as sandbox:
-        opened = Cluster.from_kubeconfig(sandbox.kubeconfig)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -45,6 +45,13 @@ def standard(backends=None, groups=None) -> World:
     return made
 
 
+def apart(backends) -> World:
+    """Root on a workload that no backend has."""
+    made = world(root=("v3",), stable=("v1",), canary=("v2",))
+    made.split("root", backends)
+    return made
+
+
 def scenarios() -> dict[str, Scenario]:
     """Every situation, by requirement; `beacon` is the one on which all checks rely."""
     whole = world(root=("v1", "v2", "v3"), other=("v3",))
@@ -91,26 +98,37 @@ def scenarios() -> dict[str, Scenario]:
     one_backend.group("beta", BETA)
     two_groups = standard({"canary": 1, "other": 1}, ("beta", "testers"))
     two_groups.group("beta", BETA)
-    two_groups.group("testers", {"x-tester": "yes"})
+    two_groups.group("testers", {"x-tester": "yes"}, {"x-friend": "yes"})
+
+    weighted = world(root=("v1", "v2"), stable=("v1",), coming=("v2",))
+    weighted.split("root", {"stable": 1, "coming": 1}, name="split", uid="uid-split")
+
+    added = standard({"stable": 1, "canary": 1, "other": 1})
+    right_and_wrong = standard({"canary": 1})
+    right_and_wrong.service("blue", "v3", ports=(ServicePort("http", 1024),), targets={"http": 8080})
+    right_and_wrong.split("stable", {"canary": 1, "blue": 1})
 
     removed = standard({"stable": 1, "canary": 1, "other": 1})
     every_name = ("root.demo", "root", "root.demo.svc", "root.demo.svc.cluster.local")
     return {
         "beacon": Scenario((standard(),), (("beacon", 8080),), ("client", "second")),
         "SPLIT-001": Scenario((standard({"canary": 1, "other": 1}),), names=every_name),
+        "SPLIT-001 from afar": Scenario((standard({"canary": 1, "other": 1}),), clients=("client", "afar")),
         "SPLIT-002": Scenario((whole,), outside=True),
         "SPLIT-003": Scenario((standard({"stable": 90, "canary": 10}),)),
         "SPLIT-004": Scenario((standard({"stable": 1000, "canary": 500}),)),
         "SPLIT-004 turned": Scenario((standard({"stable": 100, "canary": 900}),)),
         "SPLIT-005": Scenario((standard({"stable": 5, "canary": 2, "other": 1}),)),
         "SPLIT-005 small share": Scenario((standard({"stable": 100, "canary": 1, "other": 100}),)),
-        "SPLIT-006": Scenario((standard({"stable": 100, "canary": 0}),)),
+        "SPLIT-006": Scenario((apart({"stable": 100, "canary": 0}),)),
         "SPLIT-007": Scenario((standard({"canary": 1}),)),
         "SPLIT-008": Scenario((standard({"canary": 1, "coming": 0}),)),
         "SPLIT-009": Scenario((rollout, arrived), (("root", 8080), ("coming", 8080))),
         "SPLIT-009 before": Scenario((rollout,)),
+        "SPLIT-009 after": Scenario((rollout, arrived, weighted)),
         "SPLIT-010": Scenario((standard({"stable": 1, "canary": 0}),), (("canary", 8080),)),
         "SPLIT-011": Scenario((standard({"stable": 75, "canary": 25}), standard({"stable": 25, "canary": 75}))),
+        "SPLIT-011 added": Scenario((standard({"stable": 75, "canary": 25}), added)),
         "SPLIT-012": Scenario((standard({"canary": 1, "other": 1}), standard())),
         "SPLIT-013": Scenario((removed, standard({"stable": 1, "canary": 1}))),
         "SPLIT-014": Scenario((standard({"stable": 70, "canary": 30}),), (("root", 8080), ("stable", 8080)),
@@ -121,11 +139,12 @@ def scenarios() -> dict[str, Scenario]:
         "SPLIT-018": Scenario((mapped,)),
         "SPLIT-019": Scenario((several,), (("root", 8080), ("root", 9090))),
         "SPLIT-020": Scenario((birds,), (), events=True),
+        "SPLIT-020 beside a right one": Scenario((right_and_wrong,), (), events=True),
         "SPLIT-022": Scenario((nested,), (("canary", 8080), ("root", 8080))),
         "SPLIT-022 circle": Scenario((circle,), (("canary", 8080), ("other", 8080))),
         "SPLIT-024": Scenario((one_group,), headers=(BETA_USER, {"x-user": "beta-7"})),
         "SPLIT-025": Scenario((one_backend,), headers=(BETA_USER, {"x-user": "alpha-7", "x-region": "us"}, {})),
-        "SPLIT-026": Scenario((two_groups,), headers=(BETA_USER, {"x-tester": "yes"})),
+        "SPLIT-026": Scenario((two_groups,), headers=(BETA_USER, {"x-tester": "yes"}, {"x-friend": "yes"})),
     }
 
 
@@ -140,7 +159,7 @@ def seen(behaviour: Behaviour, scenario: Scenario) -> object:
         (virtual,) = (entry for entry in plan.outbound if entry.name == f"demo/{service}:{port}")
         for host, headers in itertools.product(scenario.names, scenario.headers):
             rule = _rule_for(virtual, host, headers)
-            shares = [(share.destination.peers, share.weight) for share in rule.shares]
+            shares = [(share.destination.peers, share.weight) for share in rule.shares] + [rule.copied_to]
             found.append((client, service, port, host, headers, shares))
     if scenario.outside:
         found.append([inbound.outside_rules for name in ("v1", "v2", "v3")

@@ -57,26 +57,33 @@ def application(name, address, port):
 @contextlib.contextmanager
 def proxy(directory: Path, admin: str):
     """Run Envoy on a directory that the control plane wrote, from ready to gone."""
-    log = (directory / "envoy.log").open("wb")
-    process = subprocess.Popen(
-        [ENVOY, "-c", "bootstrap.json", "--disable-hot-restart", "--concurrency", "1", "-l", "warn",
-         "--drain-strategy", "immediate", "--file-flush-interval-msec", "50"],
-        stdout=log, stderr=log, start_new_session=True, cwd=directory,
-    )
+    with running_envoy([ENVOY], directory, directory / "envoy.log", lambda: is_ready(admin)):
+        yield
+
+
+@contextlib.contextmanager
+def running_envoy(command, directory: Path, log: Path, ready):
+    """Run this command, Envoy's, on a directory that the control plane wrote, from `ready()` to gone."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "-c", "bootstrap.json", "--disable-hot-restart", "--concurrency", "1", "-l", "warn",
+             "--drain-strategy", "immediate", "--file-flush-interval-msec", "50"],
+            stdout=output, stderr=output, start_new_session=True, cwd=directory,
+        )
     try:
         until = time.monotonic() + 10
-        while not _ready(admin):
-            assert process.poll() is None, (directory / "envoy.log").read_text()
-            assert time.monotonic() < until, (directory / "envoy.log").read_text()
+        while not ready():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < until, log.read_text()
             time.sleep(0.02)
         yield
     finally:
         process.kill()
         process.wait(5)
-        log.close()
 
 
-def _ready(admin: str) -> bool:
+def is_ready(admin: str) -> bool:
+    """Whether Envoy says so itself."""
     try:
         return ask(admin, "/ready").startswith("LIVE")
     except OSError:

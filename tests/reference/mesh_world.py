@@ -22,15 +22,16 @@ from conformance.sandbox.reference.model import (
 
 NAMESPACE = "demo"
 ADDRESSES = {"client": "10.251.0.10", "second": "10.251.0.20", "v1": "10.251.0.11", "v2": "10.251.0.12",
-             "v3": "10.251.0.13"}
+             "v3": "10.251.0.13", "afar": "10.251.0.30"}
 HTTP = ServicePort("http", 8080)
 ON_A_CLUSTER = replace(CLUSTER, proxy_user=os.getgid())
 """The network of a cluster, for a test that is not root and can give files to its own group only."""
 
 
 def pod(name: str, *, meshed: bool = True) -> Pod:
-    """One of the pods of ADDRESSES."""
-    return Pod(NAMESPACE, name, f"uid-{name}", ADDRESSES[name], service_account=name, ports=((8080, True),),
+    """One of the pods of ADDRESSES; `afar` is in another namespace."""
+    namespace = "elsewhere" if name == "afar" else NAMESPACE
+    return Pod(namespace, name, f"uid-{name}", ADDRESSES[name], service_account=name, ports=((8080, True),),
                meshed=meshed)
 
 

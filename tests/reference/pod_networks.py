@@ -9,12 +9,11 @@ import shutil
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from mesh_traffic import ENVOY, ask
+from mesh_traffic import ENVOY, is_ready, running_envoy
 
 from conformance import paths
 from conformance.sandbox.reference.interception import PROXY_USER
@@ -104,29 +103,8 @@ def readable_directory() -> Iterator[Path]:
 @contextlib.contextmanager
 def sidecar(namespace: str, directory: Path, address: str, binary: Path) -> Iterator[None]:
     """Run Envoy in a pod as the user of sidecars, from ready to gone."""
-    log = (directory.parents[2] / f"{namespace}.log").open("wb")
-    process = subprocess.Popen(
-        ["ip", "netns", "exec", namespace, "setpriv", f"--reuid={PROXY_USER}", f"--regid={PROXY_USER}",
-         "--clear-groups", "--inh-caps=-all", binary, "-c", "bootstrap.json", "--disable-hot-restart",
-         "--concurrency", "1", "-l", "warn", "--drain-strategy", "immediate", "--file-flush-interval-msec", "50"],
-        stdout=log, stderr=log, start_new_session=True, cwd=directory,
-    )
-    try:
-        until = time.monotonic() + 10
-        while not within(namespace, lambda: _ready(address)):
-            said = Path(log.name).read_text()
-            assert process.poll() is None, said
-            assert time.monotonic() < until, said
-            time.sleep(0.05)
+    command = ["ip", "netns", "exec", namespace, "setpriv", f"--reuid={PROXY_USER}", f"--regid={PROXY_USER}",
+               "--clear-groups", "--inh-caps=-all", binary]
+    with running_envoy(command, directory, directory.parents[2] / f"{namespace}.log",
+                       lambda: within(namespace, lambda: is_ready(address))):
         yield
-    finally:
-        process.kill()
-        process.wait(5)
-        log.close()
-
-
-def _ready(address: str) -> bool:
-    try:
-        return ask(address, "/ready").startswith("LIVE")
-    except OSError:
-        return False

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 
 import pytest
 from mesh_cluster import FakeCluster, pod, service, slice_of
+from plane_threads import planes
 
 from conformance.cluster import NotFound
-from conformance.sandbox.reference.behaviour import Behaviour
-from conformance.sandbox.reference.control_plane import ControlPlane
-from conformance.sandbox.reference.interception import SANDBOX
 
 VERSIONS = {"trafficsplits": "v1alpha4", "httproutegroups": "v1alpha4", "tcproutes": "v1alpha4",
             "udproutes": "v1alpha4", "traffictargets": "v1alpha3"}
@@ -57,21 +54,12 @@ def cluster(monkeypatch):
 @pytest.fixture
 def start(tmp_path):
     """Start a control plane; gives what the server's proxy would read about its HTTP port."""
-    stop, running = threading.Event(), []
+    with planes(tmp_path) as begin:
+        def start(cluster, **options):
+            begin(cluster, **options)
+            return lambda: _read(tmp_path / "proxies" / "demo" / "uid-v1" / "lds.json")
 
-    def start(cluster, *, deny_by_default=True):
-        plane = ControlPlane(cluster, tmp_path, SANDBOX, Behaviour(), deny_by_default=deny_by_default)
-        thread = threading.Thread(target=plane.run, args=(stop,), daemon=True)
-        thread.start()
-        running.append((plane, thread))
-        return lambda: _read(tmp_path / "proxies" / "demo" / "uid-v1" / "lds.json")
-
-    yield start
-    stop.set()
-    for plane, thread in running:
-        plane.wake()
-        thread.join(5)
-        assert not thread.is_alive()
+        yield start
 
 
 def _read(file):

@@ -10,8 +10,9 @@ import time
 
 import pytest
 from access_world import AccessWorld, match
+from file_mesh import FileMesh
 from mesh_traffic import Intercepted, application, ask, http2_status, proxy, validate
-from mesh_world import ON_A_CLUSTER, pod
+from mesh_world import ON_A_CLUSTER
 
 from conformance.sandbox.reference.files import ProxyFiles
 from conformance.sandbox.reference.headers import troubles
@@ -26,78 +27,61 @@ ROOT = SANDBOX.wire(AccessWorld().services["demo", "root"].cluster_ip)
 EVERYTHING = "HTTPRouteGroup/all"
 
 
-class Mesh:
-    """What the control plane does, without an API server."""
-
-    def __init__(self, state) -> None:
-        self.state = state
-        self.files = ProxyFiles(state, SANDBOX, Authority.create())
-
-    def apply(self, made) -> None:
-        translation = Translation(made.snapshot())
-        for name in PROXIES:
-            self.files.write(translation.plan(pod(name)))
-
-    def directory(self, name):
-        return self.state / "proxies" / "demo" / f"uid-{name}"
-
-
 @pytest.fixture(scope="module")
 def datagrams():
     """A UDP echo on the server's private side, and what it has seen."""
     seen = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind((INSIDE["v1"], 7071))
-        server.settimeout(0.1)
-        stop = threading.Event()
 
-        def serve():
-            while not stop.is_set():
-                try:
-                    data, address = server.recvfrom(100)
-                except TimeoutError:
-                    continue
-                seen.append(data)
-                server.sendto(data.upper(), address)
+        def echo():
+            data, address = server.recvfrom(100)
+            seen.append(data)
+            server.sendto(data.upper(), address)
 
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        try:
+        with again_and_again(server, echo):
             yield seen
-        finally:
-            stop.set()
-            thread.join(5)
 
 
 @contextlib.contextmanager
 def greeter(port):
     """A server that speaks first; gives the list of the connections that it took."""
-    greeted, stop = [], threading.Event()
+    greeted = []
     with socket.create_server((INSIDE["v1"], port)) as server:
-        server.settimeout(0.1)
 
-        def serve():
-            while not stop.is_set():
-                try:
-                    connection, _ = server.accept()
-                except TimeoutError:
-                    continue
-                greeted.append(1)
-                connection.sendall(b"hello")
-                connection.close()
+        def greet():
+            connection, _ = server.accept()
+            greeted.append(1)
+            connection.sendall(b"hello")
+            connection.close()
 
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        try:
+        with again_and_again(server, greet):
             yield greeted
-        finally:
-            stop.set()
-            thread.join(5)
+
+
+@contextlib.contextmanager
+def again_and_again(server, serve):
+    """Serve in a thread; `serve` waits for one client of this socket."""
+    stop = threading.Event()
+    server.settimeout(0.1)
+
+    def go():
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                serve()
+
+    thread = threading.Thread(target=go, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(5)
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory, datagrams):
-    running = Mesh(tmp_path_factory.mktemp("state"))
+    running = FileMesh(tmp_path_factory.mktemp("state"), *PROXIES)
     running.apply(AccessWorld())
     with (
         application("v1", INSIDE["v1"], 8080), application("v1-tcp", INSIDE["v1"], 7070),

@@ -13,14 +13,13 @@ from http.server import ThreadingHTTPServer
 
 import pytest
 from access_world import AccessWorld, match
+from file_mesh import FileMesh
 from mesh_traffic import Handler, ask
 from mesh_world import ADDRESSES, pod
 from pod_networks import intercept, pods, readable_directory, run, sidecar, within
 
-from conformance.sandbox.reference.files import ProxyFiles, log_directory, proxy_directory
-from conformance.sandbox.reference.identity import Authority
+from conformance.sandbox.reference.files import log_directory, proxy_directory
 from conformance.sandbox.reference.interception import CLUSTER, PROXY_USER
-from conformance.sandbox.reference.translate import Translation
 
 pytestmark = pytest.mark.testbed
 
@@ -30,19 +29,16 @@ SERVER = ADDRESSES["v1"]
 UNDECLARED = 9999
 
 
-class Network:
+class Network(FileMesh):
     """Four pods, three of them with a sidecar, and what the control plane would tell those."""
 
     def __init__(self, namespaces, state) -> None:
+        super().__init__(state, *MESHED, interception=CLUSTER)
         self.namespaces = namespaces
-        self.state = state
-        self.files = ProxyFiles(state, CLUSTER, Authority.create())
 
     def apply(self, made) -> None:
         made.change("v2", meshed=False)
-        translation = Translation(made.snapshot())
-        for name in MESHED:
-            self.files.write(translation.plan(made.pods[ADDRESSES[name]]))
+        super().apply(made)
 
     def get(self, client, address=ROOT, port=8080):
         """Status and body of a request, or what went wrong."""

@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import os
 import stat
-import threading
 import time
 
 import pytest
 from mesh_cluster import FakeCluster, pod, refused, service, slice_of, split
+from plane_threads import planes
 
 from conformance.cluster import Gone, NotFound
 from conformance.sandbox.reference import events
-from conformance.sandbox.reference.behaviour import Behaviour
-from conformance.sandbox.reference.control_plane import ControlPlane
-from conformance.sandbox.reference.interception import SANDBOX
 
 
 def eventually(look, what, within=3.0):
@@ -42,28 +39,12 @@ def cluster():
 @pytest.fixture
 def start(tmp_path):
     """Start control planes; they end with the test."""
-    stop, running, errors = threading.Event(), [], []
+    with planes(tmp_path) as begin:
+        def start(cluster):
+            begin(cluster)
+            return Files(tmp_path / "proxies" / "demo")
 
-    def run(plane):
-        try:
-            plane.run(stop)
-        except Exception as error:  # noqa: BLE001 - whatever ends it is a failure of the test
-            errors.append(error)
-
-    def start(cluster, behaviour=None):
-        plane = ControlPlane(cluster, tmp_path, SANDBOX, behaviour or Behaviour())
-        thread = threading.Thread(target=run, args=(plane,), daemon=True)
-        thread.start()
-        running.append((plane, thread))
-        return Files(tmp_path / "proxies" / "demo")
-
-    yield start
-    stop.set()
-    for plane, thread in running:
-        plane.wake()
-        thread.join(5)
-        assert not thread.is_alive()
-    assert not errors
+        yield start
 
 
 class Files:

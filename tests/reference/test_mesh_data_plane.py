@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from file_mesh import FileMesh
 from mesh_traffic import Intercepted, application, ask, get, proxy, validate
 from mesh_world import ON_A_CLUSTER, World, pod
 
@@ -33,25 +34,9 @@ def world() -> World:
     return made
 
 
-class Mesh:
-    """What the control plane does, without an API server."""
-
-    def __init__(self, state) -> None:
-        self.state = state
-        self.files = ProxyFiles(state, SANDBOX, Authority.create())
-
-    def apply(self, made: World) -> None:
-        translation = Translation(made.snapshot())
-        for name in ("client", "v1"):
-            self.files.write(translation.plan(pod(name)))
-
-    def directory(self, name):
-        return self.state / "proxies" / "demo" / f"uid-{name}"
-
-
 @pytest.fixture(scope="module")
 def sidecars(tmp_path_factory):
-    running = Mesh(tmp_path_factory.mktemp("state"))
+    running = FileMesh(tmp_path_factory.mktemp("state"), "client", "v1")
     running.apply(world())
     with (
         application("v1", V1, 8080), application("v2", V2, 8080), application("v1-tcp", V1, 7070),

@@ -6,16 +6,13 @@ import time
 from collections import Counter
 
 import pytest
+from file_mesh import FileMesh
 from mesh_traffic import Intercepted, application, get, proxy
-from mesh_world import World, pod
+from mesh_world import World
 
 from conformance.sandbox.reference import metrics_traffic
 from conformance.sandbox.reference.access_log import FILE
-from conformance.sandbox.reference.files import ProxyFiles, proxy_directory
-from conformance.sandbox.reference.identity import Authority
-from conformance.sandbox.reference.interception import SANDBOX
 from conformance.sandbox.reference.metrics_traffic import Traffic
-from conformance.sandbox.reference.translate import Translation
 
 PODS = {"client": "127.251.0.10", "v1": "127.251.0.11"}
 
@@ -23,15 +20,13 @@ PODS = {"client": "127.251.0.10", "v1": "127.251.0.11"}
 @pytest.fixture(scope="module")
 def sidecars(tmp_path_factory):
     """A client with a split of root over v1, with a sidecar, and v2, which nobody listens for."""
-    state = tmp_path_factory.mktemp("state")
+    running = FileMesh(tmp_path_factory.mktemp("state"), *PODS)
     made = World()
     made.service("root", "v1")
     made.service("stable", "v1")
     made.split("root", {"stable": 1})
-    files = ProxyFiles(state, SANDBOX, Authority.create())
-    for name in PODS:
-        files.write(Translation(made.snapshot()).plan(pod(name)))
-    directories = {name: proxy_directory(state, "demo", f"uid-{name}") for name in PODS}
+    running.apply(made)
+    directories = {name: running.directory(name) for name in PODS}
     with (application("v1", "127.251.64.11", 8080), proxy(directories["client"], PODS["client"]),
           proxy(directories["v1"], PODS["v1"])):
         until = time.monotonic() + 5

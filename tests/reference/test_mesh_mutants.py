@@ -61,7 +61,8 @@ def test_deleted_split_is_forgotten_with_its_root():
     assert len(view(without.snapshot()).splits) == 1
 
 
-def test_unknown_mutant_names_the_closest():
+def test_unknown_mutant_names_the_closest_and_where_all_are():
     assert find("no-events") is MUTANTS["no-events"]
-    with pytest.raises(MeshError, match=r"unknown mutant 'no-event'\. Did you mean 'no-events'\?"):
+    with pytest.raises(MeshError, match=r"unknown mutant 'no-event'\. Did you mean 'no-events'.*--list`") as raised:
         find("no-event")
+    assert len(str(raised.value)) < 300

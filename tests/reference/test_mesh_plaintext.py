@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 from access_world import AccessWorld, match
+from file_mesh import FileMesh
 from mesh_cluster import pod as pod_object
 from mesh_traffic import Intercepted, application, ask, proxy, validate
 from mesh_world import ON_A_CLUSTER, World, pod, rules
@@ -27,34 +28,22 @@ ROOT = SANDBOX.wire(AccessWorld().services["demo", "root"].cluster_ip)
 IDENTITY = "URI=spiffe://cluster.local/ns/demo/sa/client"
 
 
-class Mesh:
-    """What the control plane does, without an API server."""
-
-    def __init__(self, state) -> None:
-        self.state = state
-        self.files = ProxyFiles(state, SANDBOX, Authority.create())
-
-    def apply(self, *plaintext, enforced=False, granted=False) -> None:
-        """Bring both proxies to a world in which these pods asked for plaintext."""
-        made = AccessWorld()
-        made.deny_by_default = enforced
-        made.match_group("all", match())
-        if granted:
-            made.target("HTTPRouteGroup/all")
-        for name in plaintext:
-            made.change(name, plaintext=True)
-        translation = Translation(made.snapshot())
-        for name in PROXIES:
-            self.files.write(translation.plan(made.pods[pod(name).address]))
-
-    def directory(self, name):
-        return self.state / "proxies" / "demo" / f"uid-{name}"
+def world(*plaintext, enforced=False, granted=False) -> AccessWorld:
+    """A world in which these pods asked for plaintext."""
+    made = AccessWorld()
+    made.deny_by_default = enforced
+    made.match_group("all", match())
+    if granted:
+        made.target("HTTPRouteGroup/all")
+    for name in plaintext:
+        made.change(name, plaintext=True)
+    return made
 
 
 @pytest.fixture(scope="module")
 def sidecars(tmp_path_factory):
-    running = Mesh(tmp_path_factory.mktemp("state"))
-    running.apply()
+    running = FileMesh(tmp_path_factory.mktemp("state"), *PROXIES)
+    running.apply(world())
     with (
         application("v1", INSIDE["v1"], 8080), application("v1-tcp", INSIDE["v1"], 7070),
         proxy(running.directory("client"), PROXIES["client"]), proxy(running.directory("v1"), PROXIES["v1"]),
@@ -101,7 +90,7 @@ def made_by(wanted, port=8080) -> dict[str, int]:
 
 
 def test_without_the_label_all_is_encrypted(sidecars):
-    sidecars.apply()
+    sidecars.apply(world())
     # Upstream connections are kept by the client's proxy, those of TCP are not.
     made_by(f"200 v1 {IDENTITY}")
     assert made_by("200 v1-tcp -", 7070) == {"client": 10, "v1": 10}
@@ -110,27 +99,27 @@ def test_without_the_label_all_is_encrypted(sidecars):
 
 @pytest.mark.parametrize("labelled", ["v1", "client"])
 def test_a_label_on_either_side_ends_encryption(sidecars, labelled):
-    sidecars.apply(labelled)
+    sidecars.apply(world(labelled))
     assert made_by("200 v1 -") == {"client": 0, "v1": 0}
     assert made_by("200 v1-tcp -", 7070) == {"client": 0, "v1": 0}
 
 
 def test_the_label_can_be_taken_away_again(sidecars):
-    sidecars.apply("v1")
+    sidecars.apply(world("v1"))
     eventually("200 v1 -")
-    sidecars.apply()
+    sidecars.apply(world())
     eventually(f"200 v1 {IDENTITY}")
 
 
 @pytest.mark.parametrize("labelled", ["v1", "client"])
 def test_where_policy_is_enforced_plaintext_has_no_identity_and_is_denied(sidecars, labelled):
     """The positive control comes first: with mTLS the same target lets the client in."""
-    sidecars.apply(enforced=True, granted=True)
+    sidecars.apply(world(enforced=True, granted=True))
     eventually(f"200 v1 {IDENTITY}")
-    sidecars.apply(labelled, enforced=True, granted=True)
+    sidecars.apply(world(labelled, enforced=True, granted=True))
     eventually("403 RBAC: access denied")
     eventually("closed", 7070)
-    sidecars.apply(labelled)
+    sidecars.apply(world(labelled))
     eventually("200 v1 -")
 
 
@@ -147,7 +136,7 @@ def test_bytes_on_the_wire_are_readable_only_in_plaintext(sidecars, labelled, st
     with socket.create_server(("127.251.0.13", 8080)) as server:
         sidecars.files.write(Translation(made.snapshot()).plan(made.pods[pod("client").address]))
         assert _tapped(server, SANDBOX.wire(tapped.cluster_ip)).startswith(start)
-    sidecars.apply()
+    sidecars.apply(world())
 
 
 def _tapped(server, wire) -> bytes:

@@ -6,14 +6,7 @@ import pytest
 from node_tools import WEB, Api
 from podnet_pod import Pods
 
-from conformance.sandbox import Sandbox
 from conformance.sandbox.network import Network
-
-
-@pytest.fixture(scope="module")
-def sandbox():
-    with Sandbox() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What the tests on a real cluster share: what there is on it, and a run that goes on while something breaks."""
+"""A run of the harness on a real cluster that goes on while a test breaks something."""
 
 from __future__ import annotations
 
@@ -8,25 +8,9 @@ import subprocess
 import sys
 import time
 
-from conformance.lifecycle import inventory
-from conformance.outcome import ExitCode, Outcome
+from conformance.exit_code import ExitCode
+from conformance.outcome import Outcome
 from conformance.report import record
-
-PASSING = ("Event", "Lease", "IPAddress", "PodMetrics", "EndpointSlice")
-"""Kinds whose objects come and go by themselves."""
-
-
-def everything(cluster):
-    """Names of all objects, but for those that come and go by themselves; and of those that are being deleted."""
-    kinds, _ = inventory.resources(cluster)
-    found = [each for each in inventory.objects(cluster, kinds).objects if each.kind.kind not in PASSING]
-    ending = {each.name for each in found if each.kind.kind == "Namespace" and _ends(each)}
-    gone = {str(each) for each in found if _ends(each) or each.namespace in ending}
-    return {str(each) for each in found}, gone
-
-
-def _ends(each):
-    return "deletionTimestamp" in each.obj["metadata"]
 
 
 def until(condition, within, what):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cluster_contents
 import pytest
 import yaml
-from real_runs import Going, everything, until
+from real_runs import Going, until
 
 from conformance import cli, mesh
-from conformance.cluster import Cluster, ClusterError
-from conformance.outcome import ExitCode, Outcome
+from conformance.cluster import ClusterError
+from conformance.exit_code import ExitCode
+from conformance.outcome import Outcome
 from conformance.report import record
 from conformance.topology import POD_SECURITY, RUN_LABEL
 from conformance.waiting import NotYet, eventually
@@ -19,13 +21,6 @@ pytestmark = pytest.mark.testbed
 
 JOB = Path(__file__).parents[2] / "docs" / "in-cluster" / "job.yaml"
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "reference-mesh"}}
-
-
-@pytest.fixture
-def cluster(real_kubeconfig):
-    opened = Cluster.from_kubeconfig(real_kubeconfig)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
@@ -43,11 +38,8 @@ def command(real_kubeconfig, tmp_path, capsys):
 
 @pytest.fixture
 def unchanged(cluster):
-    """After the test there is what there was before, but for what an earlier test was still rid of."""
-    before, going = everything(cluster)
-    yield
-    now, _ = everything(cluster)
-    assert (now - before, before - now - going) == (set(), set())
+    with cluster_contents.unchanged(cluster):
+        yield
 
 
 @pytest.fixture

@@ -12,12 +12,11 @@ import subprocess
 import sys
 
 import pytest
+from cluster_contents import PASSING, everything
 
 from conformance import paths
-from conformance.cluster import Cluster
-from conformance.lifecycle import inventory
+from conformance.exit_code import ExitCode
 from conformance.official import Relation, TestOutcome, pairs, read_claims, read_events
-from conformance.outcome import ExitCode
 from conformance.report import record
 from conformance.waiting import NotYet, eventually
 from testbed import gateway, istio, official
@@ -60,22 +59,8 @@ def run(real_kubeconfig, tools):
 
 
 @pytest.fixture(scope="module")
-def cluster(real_kubeconfig):
-    opened = Cluster.from_kubeconfig(real_kubeconfig, "testbed")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(scope="module")
 def before(cluster):
-    return everything(cluster)
-
-
-def everything(cluster):
-    """The names of all objects but those that come and go by themselves."""
-    kinds, _ = inventory.resources(cluster)
-    passing = ("Event", "Lease", "EndpointSlice", "IPAddress")
-    return {str(each) for each in inventory.objects(cluster, kinds).objects if each.kind.kind not in passing}
+    return everything(cluster, PASSING)
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +121,7 @@ def test_a_feature_that_was_skipped_is_not_taken_for_supported(run, judged, tmp_
 
 def test_nothing_of_either_stays(judged, cluster, before):
     def same():
-        if left := everything(cluster) ^ before:
+        if left := everything(cluster, PASSING) ^ before:
             raise NotYet(f"left or missing: {sorted(left)}")
 
     eventually(same, what="the cluster to be as it was", within=20, consecutive=1)

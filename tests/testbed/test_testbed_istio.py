@@ -14,49 +14,22 @@ from testbed import build, holder, istio, node, userland
 from testbed.errors import RefusedError, TestbedError
 from testbed.image import Copy, Directory, join
 
-_BUILDS = """
-if [ "$1" = mod ]; then
-  echo "{\\"Dir\\": \\"%s\\"}"
-else
-  while [ "$1" != -o ]; do shift; done
-  echo "$3" > "$2"
-fi
-"""
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MESH_CONFORMANCE_CACHE", str(tmp_path / "cache"))
-    return tmp_path.resolve() / "cache" / "testbed"
-
-
-@pytest.fixture
-def sources(tmp_path):
-    (tmp_path / "sources" / "istio").mkdir(parents=True)
-    (tmp_path / "sources" / "istio" / "go.mod").write_text("module testbed/istio\n")
-    return tmp_path / "sources"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture
 def module(tmp_path):
-    template = tmp_path / "module" / "tools" / "packaging" / "common" / "envoy_bootstrap.json"
+    """Istio's module with the file that is taken from it."""
+    found = tmp_path / "modules" / "istio.io" / "istio"
+    template = found / "tools" / "packaging" / "common" / "envoy_bootstrap.json"
     template.parent.mkdir(parents=True)
     template.write_text('{"node": {}}')
-    return tmp_path / "module"
+    return found
 
 
 @pytest.fixture
-def go(tmp_path, monkeypatch, module):
-    """Puts a script in Go's place, each call of which adds a line to `calls`; gives what does that, with any text."""
-    def install(text):
-        script = tmp_path / "bin" / "go"
-        script.parent.mkdir(exist_ok=True)
-        script.write_text(f'#!/bin/sh\nPATH=/usr/bin:/bin\necho "$(basename "$PWD") $*" >> {tmp_path}/calls\n{text}')
-        script.chmod(0o755)
-
-    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.defpath}")
-    install(_BUILDS % module)
-    return install
+def go(building_go, module):
+    return building_go
 
 
 def quiet(_line):
@@ -96,8 +69,9 @@ def test_a_module_that_is_refused_is_said(sources, go):
         istio.istio(quiet, sources=sources)
 
 
-def test_a_module_that_is_not_found_later_is_said(sources, go, module):
-    go(_BUILDS.replace('echo "{', 'echo gone >&2; exit 3; echo "{') % module)
+def test_a_module_that_is_not_found_later_is_said(sources, go):
+    istio.istio(quiet, sources=sources).bootstrap.unlink()
+    go("echo gone >&2; exit 3")
     with pytest.raises(TestbedError, match=r"finding the module istio\.io/istio: go ended with 3: gone"):
         istio.istio(quiet, sources=sources)
 

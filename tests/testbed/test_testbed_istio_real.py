@@ -15,8 +15,9 @@ import sys
 import pytest
 
 from conformance import mesh, paths, selection
-from conformance.cluster import Cluster, NotFound
-from conformance.outcome import ExitCode, Outcome
+from conformance.cluster import NotFound
+from conformance.exit_code import ExitCode
+from conformance.outcome import Outcome
 from conformance.report import record
 from conformance.topology import CONTROL_PORT, RUN_LABEL, Topology
 from conformance.traffic import Batch, Request
@@ -64,13 +65,6 @@ def harness(real_kubeconfig, tools):
         return done.stdout
 
     return command
-
-
-@pytest.fixture(scope="module")
-def cluster(real_kubeconfig):
-    opened = Cluster.from_kubeconfig(real_kubeconfig, "testbed")
-    yield opened
-    opened.close()
 
 
 def everything(cluster):

@@ -14,7 +14,6 @@ from made_up_definitions import GROUP, definition
 
 from conformance.cluster import Cluster, NotFound
 from conformance.lifecycle import availability
-from conformance.sandbox import Sandbox
 from conformance.topology import ProvisionError
 from testbed import __main__ as command
 from testbed import gateway, holder, images, node, official, ready
@@ -37,12 +36,6 @@ def test_it_is_run_on_a_testbed_that_is_up_alone(monkeypatch, capsys):
     monkeypatch.setattr(holder, "init", lambda _layout: None)
     assert command.main(["gateway"]) == command.FAILED
     assert "there is no cluster to run the suite on" in capsys.readouterr().err
-
-
-@pytest.fixture(scope="module")
-def sandbox():
-    with Sandbox() as started:
-        yield started
 
 
 @pytest.fixture
