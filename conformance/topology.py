@@ -33,6 +33,8 @@ GUARDED: Final = "guarded"
 CONTROL_PORT: Final = 19000
 READY_WITHIN: Final = 120.0
 GONE_WITHIN: Final = 120.0
+RENEWED_WITHIN: Final = 60.0
+"""Seconds that a run waits for pods it has lost."""
 
 
 class ProvisionError(Exception):
@@ -246,21 +248,24 @@ class Topology:
         return troubles + self.control_plane.troubles()
 
     def renew(self) -> None:
-        """Wait until what became of lost pods is ready, and take it in their place, so that later checks have it.
+        """Take the pods that stand in the place of lost ones, so that later checks have them, once they are ready.
 
-        A workload that is not back in time is not waited for again: its checks say what ails it.
+        What is not back in time is not waited for again: its checks say what ails it.
         """
         if not self._pods:
             return
         with contextlib.suppress(ClusterError, ProvisionError):
-            now = {pod["metadata"]["name"]: pod for pod in self._list_pods()}
-            gone = [workload for workload, known in self._pods.items()
-                    if known.name not in now or not is_ready(now[known.name])]
-            for workload in gone:
-                if workload not in self._lost:
-                    self._lost.add(workload)
-                    self.settle([workload])
-                    self._lost.discard(workload)
+            ready = [pod for pod in self._list_pods() if is_ready(pod)]
+            names = {pod["metadata"]["name"] for pod in ready}
+            for pod in ready:
+                workload = pod["metadata"]["labels"].get(WORKLOAD_LABEL, "")
+                if workload in self._pods and self._pods[workload].name not in names:
+                    self._pods[workload] = as_pod(workload, pod)
+            lacking = {workload for workload, known in self._pods.items() if known.name not in names}
+            awaited, self._lost = lacking - self._lost, lacking
+            if awaited:
+                self.settle(awaited, within=RENEWED_WITHIN)
+                self._lost -= awaited
 
     def states(self) -> list[str]:
         """Say of each workload how its pod is now."""
@@ -337,8 +342,8 @@ class Topology:
         pods = sorted(self._list_pods(), key=is_ready)
         return {pod["metadata"]["labels"].get(WORKLOAD_LABEL, ""): pod for pod in pods}
 
-    def settle(self, names: Iterable[str]) -> None:
-        """Wait until the pods of these workloads are ready. Raises ProvisionError."""
+    def settle(self, names: Iterable[str], within: float | None = None) -> None:
+        """Wait until the pods of these workloads are ready, usually READY_WITHIN seconds. Raises ProvisionError."""
         wanted = frozenset(names)
 
         def ready() -> dict[str, Pod]:
@@ -350,7 +355,8 @@ class Topology:
 
         try:
             waited = eventually(ready, what=f"the pods of {', '.join(sorted(wanted))} to be ready",
-                                within=READY_WITHIN, consecutive=1, longest=0.2, progress=self._progress)
+                                within=READY_WITHIN if within is None else within, consecutive=1, longest=0.2,
+                                progress=self._progress)
         except NotConverged as error:
             raise ProvisionError(f"{error}\n{self._autopsy(wanted)}") from error
         self._pods.update(waited.last)

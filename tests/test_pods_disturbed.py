@@ -14,7 +14,7 @@ from conformance.service import WORKLOAD_LABEL
 from conformance.topology import ProvisionError, Topology
 
 POD = {
-    "metadata": {"name": "v1-abc", "namespace": "mc-x-app"},
+    "metadata": {"name": "v1-abc", "namespace": "mc-x-app", "labels": {}},
     "spec": {"containers": [{"name": "agent"}]},
     "status": {"phase": "Running", "containerStatuses": [{"name": "agent", "restartCount": 1, "ready": True}],
                "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-21T10:00:00Z"}]},
@@ -83,7 +83,7 @@ def test_a_pod_that_stands_in_for_a_lost_one_is_taken(topology, pods):
 def test_a_lost_pod_that_does_not_come_back_is_waited_for_once(topology, monkeypatch):
     waited = []
 
-    def settle(names):
+    def settle(names, within):
         waited.extend(names)
         raise ProvisionError("the pods did not become ready")
 
@@ -93,6 +93,12 @@ def test_a_lost_pod_that_does_not_come_back_is_waited_for_once(topology, monkeyp
     topology.renew()
     assert waited == ["v1"]
     assert topology.disturbances(), "its checks say what ails it"
+    topology.now[:] = [NEXT]
+    topology.renew()
+    assert (topology.pod("v1").name, waited) == ("v1-def", ["v1"]), "it is back, without being waited for"
+    topology.now[:] = []
+    topology.renew()
+    assert waited == ["v1", "v1"], "it was lost once more"
 
 
 def test_pods_that_are_as_they_were_are_not_waited_for(topology, monkeypatch):
