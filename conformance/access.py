@@ -106,6 +106,11 @@ class Rules:
         self.objects.create(smi.http_route_group(self.apis, name, self._namespace, matches))
         return Rule("HTTPRouteGroup", name, only)
 
+    def change(self, rule: Rule, *matches: HTTPMatch) -> None:
+        """Replace the matches of the HTTPRouteGroup that a rule refers to. `Targets.settle` waits for the effect."""
+        obj = smi.http_route_group(self.apis, rule.name, self._namespace, matches)
+        self.objects.change(obj, obj.get("spec") or {"matches": obj["matches"]})
+
     def everything(self) -> Rule:
         """Create an HTTPRouteGroup that any request matches."""
         return self.http(EVERYTHING)

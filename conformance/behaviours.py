@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from conformance import gateway
 from conformance.access import Rules, Targets
 from conformance.client import Client
-from conformance.expect import ROUGH, Expectation, Only, Weights
+from conformance.expect import ROUGH, Expectation, Only, Spread, Weights
 from conformance.expect_errors import Answered
 from conformance.gateway import RouteMatch
 from conformance.objects import Services
@@ -68,7 +68,7 @@ def weights_are_relative(service: Services, ask: Ask, client: Client) -> None:
 
 def weight_zero_gets_nothing(service: Services, ask: Ask, client: Client) -> None:
     """A backend of weight 0 gets no traffic."""
-    root, stable, canary = service("root", "v1"), service("stable", "v1"), service("canary", "v2")
+    root, stable, canary = service("root", "v3"), service("stable", "v1"), service("canary", "v2")
     client.control(canary)
     ask(root, {stable: 100, canary: 0})
     client.sees(root, Only(stable))
@@ -83,12 +83,15 @@ def single_backend_gets_everything(service: Services, ask: Ask, client: Client) 
 
 
 def changed_weights_take_effect(service: Services, ask: Ask, client: Client) -> None:
-    """Other weights divide otherwise."""
+    """Other weights divide otherwise, also where a backend has its first."""
     root, stable, canary = service("root", "v1"), service("stable", "v1"), service("canary", "v2")
+    newest = service("newest", "v3")
     rollout = ask(root, {stable: 75, canary: 25})
     client.sees(root, Weights({stable: 75, canary: 25}))
     rollout.change({stable: 25, canary: 75})
     client.sees(root, Weights({stable: 25, canary: 75}))
+    rollout.change({stable: 1, canary: 1, newest: 1})
+    client.sees(root, Spread(stable, canary, newest))
 
 
 def deletion_restores_the_service(service: Services, ask: Ask, client: Client) -> None:
@@ -127,11 +130,11 @@ def other_requests_are_left_over(
     client.sees(root, otherwise(root), requests=500)
 
 
-def any_match_is_enough(service: Services, ask: Ask, client: Client, one: Headers, another: Headers) -> None:
+def any_match_is_enough(service: Services, ask: Ask, client: Client, *selected: Headers) -> None:
     """A request is divided that any of several matches selects."""
     root, left, right = service("root", "v1"), service("left", "v2"), service("right", "v3")
     ask(root, {left: 1, right: 1})
-    for headers in (one, another):
+    for headers in selected:
         client.sees(root, Only(left, right), headers=headers, requests=500)
 
 

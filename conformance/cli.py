@@ -9,20 +9,21 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any, Literal
 
 import pytest
 
 from conformance import __version__, cli_lifecycle, cli_perf, cli_report, options, paths, place, selection, temporary
 from conformance.cluster import Cluster, ClusterError, KubeconfigError
+from conformance.exit_code import ExitCode
 from conformance.mesh import MeshError
 from conformance.options import OptionError
-from conformance.outcome import ExitCode
 from conformance.report.writers import writers
 from conformance.report.writing import ReportError
-from conformance.requirement import SelectionError, catalogue, select, to_markdown, to_table
+from conformance.requirement import SelectionError, catalogue, select, to_json, to_markdown, to_table
 from conformance.sandbox.errors import SandboxError
 from conformance.topology import ProvisionError
 
@@ -34,6 +35,9 @@ EXIT_CODES = """exit codes:
   4    nothing was selected, or nothing of it could be judged: not a pass
   130  interrupted
 """
+
+
+_LIKE_AN_ID = re.compile(r"[A-Za-z]{2,10}-[0-9*?]{1,4}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,15 +59,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _ended_in_order() -> Iterator[None]:
-    """Take the signal by which a job is ended, also in a pod, for Ctrl-C: what was made is to be removed."""
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Take what ends a job, also in a pod, and a terminal that is closed for Ctrl-C: what was made is to be removed.
+
+    A signal that is already seen to is left alone: under nohup, a hangup is to be ignored.
+    """
+    taken = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        taken = []
+    for number in taken:
+        signal.signal(number, _hung_up if number == signal.SIGHUP else signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _hung_up(number: int, frame: FrameType | None) -> None:
+    """End in order though nothing can be written to the terminal any more: each try would be an error."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for entry in Path("/proc/self/fd").glob("*"):  # pytest, too, has some of its own
+        with suppress(OSError):  # the one of the listing itself is closed by now
+            if str(entry.readlink()).startswith(("/dev/pts/", "/dev/tty")):
+                os.dup2(nowhere, int(entry.name))
+    os.close(nowhere)
+    signal.default_int_handler(number, frame)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -77,7 +97,9 @@ def parser() -> argparse.ArgumentParser:
 
     run = _command(commands, "run", _run, "judge a mesh: in the sandbox, or on the cluster that --context names")
     options.add_options(run.add_argument)
-    run.add_argument("-n", metavar="WORKERS", dest="workers", default="0",
+    run.usage = "mesh-conformance run [OPTIONS] [PYTEST OPTIONS]"
+    run.description = f"{run.description}. Options that are not listed here go to pytest, such as -x and -k"
+    run.add_argument("-n", metavar="WORKERS", dest="workers", default="0", type=_workers,
                      help="worker processes, each with a sandbox of its own (default: 0, none)")
 
     measuring = commands.add_parser("perf", help="measure what a mesh costs, compare, read what others measured")
@@ -90,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
     listing = _command(commands, "requirements", _requirements, "print the catalogue of requirements")
     listing.add_argument("--requirement", action="append", metavar="ID", default=[], help="only these; globs work")
     listing.add_argument("--level", action="append", metavar="LEVEL", default=[], help="only these levels")
-    listing.add_argument("--format", choices=("table", "markdown"), default="table", help="default: table")
+    listing.add_argument("--format", choices=("table", "markdown", "json"), default="table", help="default: table")
     listing.add_argument("--statistics", action="store_true",
                          help="print what the samples can tell instead: false-alarm rates, and what is caught")
 
@@ -125,6 +147,7 @@ def _command(commands: Any, name: str, action: Callable[..., int], text: str) ->
 
 
 def _run(chosen: argparse.Namespace, rest: list[str]) -> int:
+    _check_rest(rest)
     several = options.contexts(vars(chosen))
     if len(several) > 1:
         return _run_each(chosen, rest, several)
@@ -135,6 +158,19 @@ def _run(chosen: argparse.Namespace, rest: list[str]) -> int:
     if not settings.dry_run:
         writers(settings.report_dir)
     return pytest_run(_given(chosen), rest, workers=chosen.workers, folders=settings.suites)
+
+
+def _workers(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{1,4}|auto|logical", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of workers: use 0 for none, 2, 3 and so on, or auto")
+    return text
+
+
+def _check_rest(rest: Sequence[str]) -> None:
+    """Refuse the id of a requirement where pytest would look for a file of that name."""
+    for before, word in zip(("", *rest), rest, strict=False):
+        if _LIKE_AN_ID.fullmatch(word) and not before.startswith("-"):
+            raise OptionError(f"{word} is no option; did you mean --requirement {word}?")
 
 
 def _run_each(chosen: argparse.Namespace, rest: list[str], contexts: Sequence[str]) -> int:
@@ -247,8 +283,10 @@ def _given(chosen: argparse.Namespace) -> list[str]:
 def _requirements(chosen: argparse.Namespace, _: list[str]) -> int:
     rows = select(catalogue(paths.suites()), chosen.requirement, chosen.level)
     if chosen.statistics:
+        if chosen.format == "json":
+            raise OptionError("--statistics is printed as a table or as markdown, not as JSON; leave out --format json")
         return _statistics({row.id for row in rows if row.judged}, chosen.format)
-    print(to_markdown(rows).rstrip() if chosen.format == "markdown" else to_table(rows))
+    print({"table": to_table, "markdown": to_markdown, "json": to_json}[chosen.format](rows).rstrip())
     return ExitCode.CONFORMANT if rows else ExitCode.NOTHING
 
 

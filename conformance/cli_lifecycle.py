@@ -14,13 +14,13 @@ from tabulate import tabulate
 
 from conformance import mesh as meshes
 from conformance import options
+from conformance.exit_code import ExitCode
 from conformance.lifecycle import cleaning, examination, images
 from conformance.lifecycle.examination import State
 from conformance.lifecycle.install import Installer
 from conformance.lifecycle.undoing import undone
 from conformance.lifecycle.uninstall import remove
 from conformance.options import DEFAULT_MESH, OptionError
-from conformance.outcome import ExitCode
 from conformance.place import open_place, setup
 
 Action = Callable[[argparse.Namespace, list[str]], int]
@@ -51,9 +51,11 @@ def add_commands(commands: Any, command: Command) -> None:
 
     cleaner = command(commands, "cleanup", _cleanup, "remove what killed runs left in a cluster")
     options.add_cluster(cleaner.add_argument)
-    cleaner.add_argument("--run", default="", metavar="ID", help="only what this run left")
+    cleaner.add_argument("--run", type=_run_id, metavar="ID", help="only what this run left")
     cleaner.add_argument("--older-than", type=_age, metavar="TIME",
-                         help="only what runs left that have made nothing within this time, such as 90s, 30m, 1h, 2d")
+                         help="only what runs left that have made nothing within this time, such as 90s, 30m, 1h, 2d; "
+                              "meshes are spared")
+    cleaner.add_argument("--meshes", action="store_true", help="with --older-than: meshes that were installed as well")
     cleaner.add_argument("--dry-run", action="store_true", help="say what would be deleted, and stop")
 
     imaging = command(commands, "images", _images, "list the images that a run needs, to be mirrored")
@@ -117,13 +119,17 @@ def _provision(chosen: argparse.Namespace, _: list[str]) -> int:
     _named(_where(chosen))
     settings = options.settings(wanted)
     with open_place(settings) as cluster:
-        installer = Installer(cluster, setup(settings, chosen.mesh), settings.registry, _told, _progress)
-        installer.refuse(again=True)
+        installer = Installer(cluster, setup(settings, chosen.mesh), settings.registry, _told, _progress, renews=True)
+        installer.refuse()
+        stood = bool(installer.standing())
         _told(f"installing {installer.mesh.title} (run {installer.run})")
         done = False
 
         def take_back() -> None:
-            if not done:
+            if not done and stood:
+                _told(f"it failed: what was there of {installer.mesh.title} is left standing, partly renewed perhaps; "
+                      f"`mesh-conformance remove --mesh {chosen.mesh}` takes it away")
+            elif not done:
                 _told("it failed: removing what was applied (--keep leaves it)")
                 remove(cluster, installer.mesh, tell=_told, progress=_progress)
 
@@ -145,7 +151,12 @@ def _remove(chosen: argparse.Namespace, _: list[str]) -> int:
 
 def _cleanup(chosen: argparse.Namespace, _: list[str]) -> int:
     with open_place(_named(_where(chosen))) as cluster:
-        found, unseen = cleaning.remains(cluster, chosen.run, chosen.older_than)
+        found, unseen = cleaning.remains(cluster, chosen.run or "", chosen.older_than)
+        by_age_alone = chosen.older_than is not None and not chosen.run and not chosen.meshes
+        spared = [each for each in found if each.mesh and by_age_alone]
+        found = [each for each in found if each not in spared]
+        for each in spared:
+            _told(f"sparing {each.mesh} of run {each.run}, which may be in use (--meshes takes meshes as well)")
         for each in found:
             _told(f"{'would remove' if chosen.dry_run else 'removing'} what run {each.run} left"
                   f"{f' of {each.mesh}' if each.mesh else ''}: {each.summary()}")
@@ -188,6 +199,12 @@ def _meshes(chosen: argparse.Namespace, _: list[str]) -> int:
                                              for found in each.installations(cluster))
     print(json.dumps(rows, indent=2) if chosen.format == "json" else tabulate(rows, "keys", tablefmt="simple"))
     return ExitCode.CONFORMANT
+
+
+def _run_id(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no id of a run, such as 3f9c1a")
+    return text
 
 
 def _age(text: str) -> timedelta:

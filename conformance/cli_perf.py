@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from conformance.outcome import ExitCode
+from conformance.exit_code import ExitCode
 from conformance.performance import formats, record
 from conformance.performance import options as probing
 from conformance.performance.comparing import compare, history, rendering

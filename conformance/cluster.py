@@ -10,26 +10,22 @@ from __future__ import annotations
 import copy
 import ipaddress
 import json
-import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 from urllib.request import getproxies
 
-import urllib3
-import yaml
 from kubernetes.client.api_client import ApiClient
 from kubernetes.client.configuration import Configuration
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.incluster_config import InClusterConfigLoader
 from kubernetes.config.kube_config import load_kube_config
 
-from conformance import temporary
+from conformance import kubeconfig, temporary
 from conformance.cluster_errors import (
-    CONNECT_TIMEOUT,
-    Away,
     ClusterError,
     Conflict,
     Gone,
@@ -37,9 +33,8 @@ from conformance.cluster_errors import (
     NotFound,
     Rejected,
     refusal,
-    trouble,
-    unanswered,
 )
+from conformance.connection import Connection
 
 __all__ = [
     "Cluster", "ClusterError", "Conflict", "Gone", "Kind", "KubeconfigError", "NotFound", "Object", "Rejected",
@@ -49,8 +44,6 @@ __all__ = [
 Object = dict[str, Any]
 
 FIELD_MANAGER: Final = "mesh-conformance"
-READ_TIMEOUT: Final = 30.0
-PATIENCE: Final = 20.0  # seconds that throttling and passing server errors are waited out, over all tries of a call
 
 
 @dataclass(frozen=True)
@@ -74,11 +67,12 @@ class Kind:
         return "/".join(parts)
 
 
-class Cluster:
+class Cluster(Connection):
     """One cluster, reached by one kubeconfig context or by a pod's service account."""
 
     def __init__(
-        self, configuration: Configuration, name: str, source: Path | None = None, context: str | None = None,
+        self, configuration: Configuration, name: str, source: Path | None = None, context: str | None = None, *,
+        account: Path | None = None,
     ) -> None:
         configuration.retries = False
         configuration.connection_pool_maxsize = 64
@@ -87,32 +81,27 @@ class Cluster:
         self.name = name
         self.source = source
         self.context = context
+        self.server = str(configuration.host)
+        self.account = account
         self._client = ApiClient(configuration)
         self._kinds: dict[str, dict[str, Kind]] = {}
-        self._answered = False
+        super().__init__(self._client.rest_client.pool_manager, self._signed)
 
     @classmethod
     def from_kubeconfig(cls, path: Path, context: str | None = None) -> Cluster:
-        """Open the cluster of `context` (the file's current context if None).
+        """Open the cluster of `context` (the only one that the file has, if None).
 
-        Raises KubeconfigError when the file is missing, unreadable or no kubeconfig, or has no such context.
+        Raises KubeconfigError when the file is missing, unreadable or no kubeconfig, has no such context, or several.
         """
-        doing = f"reading the kubeconfig {path}"
-        try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise KubeconfigError(doing, f"{error.strerror}. Name an existing file with --kubeconfig") from error
-        except UnicodeDecodeError as error:
-            raise KubeconfigError(doing, "it is not a text file") from error
-        _require_context(doing, text, context)
+        context = kubeconfig.chosen(path, context)
         configuration = Configuration()
         try:
             # TLS wants certificates and keys in files, which a killed process cannot remove: here the next one can.
             load_kube_config(str(path), context=context, client_configuration=configuration, persist_config=False,
                              temp_file_path=str(temporary.credentials()))
         except (ConfigException, TypeError, ValueError, OSError) as error:
-            raise KubeconfigError(doing, f"{error}") from error
-        return cls(configuration, context or "current context", path, context)
+            raise KubeconfigError(f"reading the kubeconfig {path}", f"{error}") from error
+        return cls(configuration, context, path, context)
 
     @classmethod
     def in_pod(cls, directory: Path) -> Cluster:
@@ -124,16 +113,18 @@ class Cluster:
             ).load_and_set(configuration)
         except ConfigException as error:
             raise ClusterError(f"reading the service account at {directory}", str(error)) from error
-        return cls(configuration, "in-cluster")
-
-    @property
-    def proxy(self) -> str:
-        """The proxy through which the API server is asked; empty where there is none."""
-        return str(getattr(self._client.rest_client.pool_manager, "proxy", None) or "")
+        return cls(configuration, "in-cluster", account=directory)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def _signed(self, method: str, path: str, headers: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
+        """Return the URL of a path, and the headers with those that say who asks: the token may be a new one."""
+        _, url, signed, _, _ = self._client.param_serialize(
+            method, path, header_params=dict(headers), auth_settings=["BearerToken"],
+        )
+        return url, signed
 
     # --- other users ---
 
@@ -161,90 +152,6 @@ class Cluster:
             doing=f"asking for a token of the service account {namespace}/{service_account}",
         )
         return str(answer["status"]["token"])
-
-    # --- one HTTP call ---
-
-    def request(
-        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Any = None,
-        content_type: str = "application/json", timeout: float | None = None, doing: str = "",
-        patience: float | None = None,
-    ) -> bytes:
-        """Send one request and return the body of the answer, waiting `timeout` seconds for each part of it.
-
-        Throttling (429, after its Retry-After) and, where repeating is harmless, passing server errors are
-        waited out for at most `patience` seconds (PATIENCE); so is an API server that is away after it has answered
-        before, as while it is restarted. Raises ClusterError or one of its subclasses.
-        """
-        doing = doing or f"{method} {path}"
-        timeout = READ_TIMEOUT if timeout is None else timeout
-        until = time.monotonic() + (PATIENCE if patience is None else patience)
-        pause = 0.1
-        while True:
-            delay = pause
-            try:
-                status, headers, data = self._send(method, path, query, body, content_type, timeout, doing)
-            except Away as error:
-                if not self._answered or (error.sent and method != "GET"):
-                    raise
-                if time.monotonic() + delay > until:
-                    # One that stays away is waited for once, not by everybody who asks from then on.
-                    self._answered = patience is not None
-                    raise
-            else:
-                self._answered = True
-                if status < 400:
-                    return data
-                delay = max(pause, _retry_after(headers))
-                again = status == 429 or (status in (500, 502, 503, 504) and method == "GET")
-                if not again or time.monotonic() + delay > until:
-                    raise refusal(doing, status, data)
-            time.sleep(delay)
-            pause = min(2 * pause, 2.0)
-
-    def _send(
-        self, method: str, path: str, query: Mapping[str, str] | None, body: Any, content_type: str,
-        timeout: float, doing: str,
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        response = self._open(method, path, query, body, content_type, timeout, doing)
-        try:
-            return response.status, response.headers, response.read()
-        except urllib3.exceptions.HTTPError as error:
-            raise unanswered(doing, error, timeout) from error
-        finally:
-            response.release_conn()
-
-    def _open(
-        self, method: str, path: str, query: Mapping[str, str] | None, body: Any, content_type: str,
-        timeout: float, doing: str,
-    ) -> urllib3.BaseHTTPResponse:
-        headers = {"Accept": "application/json", "User-Agent": FIELD_MANAGER}
-        if body is not None:
-            headers["Content-Type"] = content_type
-        if query:
-            path = f"{path}?{urlencode(query)}"
-        _, url, headers, _, _ = self._client.param_serialize(
-            method, path, header_params=headers, auth_settings=["BearerToken"],
-        )
-        payload = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        try:
-            return self._client.rest_client.pool_manager.request(
-                method, url, body=payload, headers=headers, preload_content=False, redirect=False, retries=False,
-                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout),
-            )
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise unanswered(doing, error, timeout) from error
-
-    def json(self, method: str, path: str, **parts: Any) -> Object:
-        """Send one request and parse its JSON answer."""
-        data = self.request(method, path, **parts)
-        try:
-            answer = json.loads(data)
-        except ValueError as error:
-            found = "the answer is not JSON. Is this a Kubernetes API server?"
-            raise ClusterError(f"{method} {path}", found) from error
-        if not isinstance(answer, dict):
-            raise ClusterError(f"{method} {path}", f"the answer is a {type(answer).__name__}, not an object")
-        return answer
 
     # --- discovery ---
 
@@ -339,19 +246,12 @@ class Cluster:
         query = {"watch": "1", "resourceVersion": since, "timeoutSeconds": str(int(timeout)),
                  "allowWatchBookmarks": "true"}
         doing = f"watching {plural}"
-        response = self._open("GET", path, query, None, "", timeout + 10, doing)
-        try:
-            if response.status >= 400:
-                raise refusal(doing, response.status, response.read())
-            for line in _lines(response):
-                event = json.loads(line)
+        with closing(self.stream(path, query=query, timeout=timeout + 10, doing=doing)) as events:
+            for event in events:
                 if event["type"] == "ERROR":
-                    raise refusal(doing, int(event["object"].get("code", 500)), json.dumps(event["object"]).encode())
+                    code = event["object"].get("code")
+                    raise refusal(doing, code if isinstance(code, int) else 500, json.dumps(event["object"]).encode())
                 yield event["type"], event["object"]
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise ClusterError(doing, trouble(error, timeout)) from error
-        finally:
-            response.close()
 
     def delete(self, obj: Object, *, foreground: bool = False) -> None:
         """Delete an object; one that is gone already is fine."""
@@ -415,39 +315,9 @@ def _prefix(api_version: str) -> str:
     return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
 
 
-def _retry_after(headers: Mapping[str, str]) -> float:
-    try:
-        return float(headers.get("Retry-After", "0"))
-    except ValueError:
-        return 0.0
-
-
 def _is_loopback(host: str) -> bool:
     name = urlsplit(host).hostname or ""
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return name == "localhost"
-
-
-def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-    rest = b""
-    for chunk in response.stream(65536, decode_content=True):
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from (line for line in lines if line.strip())
-
-
-def _require_context(doing: str, text: str, context: str | None) -> None:
-    try:
-        config = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise KubeconfigError(doing, "it is not YAML") from error
-    if not isinstance(config, dict) or not isinstance(config.get("contexts"), list):
-        raise KubeconfigError(doing, "it is not a kubeconfig: it has no list of contexts")
-    names = [str(entry.get("name")) for entry in config["contexts"] if isinstance(entry, dict)]
-    wanted = context or config.get("current-context")
-    if not wanted:
-        found = f"no context was named and the file has no current one. Choose one of {names} with --context"
-        raise KubeconfigError(doing, found)
-    if wanted not in names:
-        raise KubeconfigError(doing, f"it has no context {wanted!r}, only {names}")

@@ -9,14 +9,27 @@ from typing import Any
 
 import jsonschema
 import yaml
+from yaml.composer import ComposerError
+
+
+class _WithoutAliases(yaml.SafeLoader):
+    """Refuses `*name`: a few lines of them stand for more than any memory holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            problem = "an alias (*name) is not read here: write out what it stands for"
+            raise ComposerError(None, None, problem, self.get_mark())
+        return super().compose_node(parent, index)
 
 
 def read_yaml(file: Path, error: type[Exception]) -> Any:
     """Return what a YAML file says. Raises `error` when it cannot be read."""
     try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
+        return yaml.load(file.read_text(encoding="utf-8"), Loader=_WithoutAliases)  # noqa: S506 - a safe one
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as trouble:
         raise error(f"{file} cannot be read: {trouble}") from trouble
+    except RecursionError as trouble:
+        raise error(f"{file} cannot be read: it is nested too deeply") from trouble
 
 
 def read(file: Path, schema: str, error: type[Exception]) -> Any:

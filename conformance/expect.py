@@ -28,6 +28,8 @@ CAUGHT: Final = 0.9999
 """Probability with which such a shift is caught."""
 DENIED: Final = 40
 """Requests of a sample that must all be denied, or all be allowed: policy is no matter of chance."""
+REPEATED: Final = 0.05
+"""The largest share of requests that servers may see again, because they were retried: a copy of each is none."""
 COARSE: Final = 0.01
 """False-alarm rate of the coarse form of a weight check, which only waits."""
 
@@ -76,12 +78,16 @@ class Refusal(Nonconformance):
 
 
 class Expectation(ABC):
-    """What a sample must look like."""
+    """What a sample must look like.
+
+    Unless a kind of expectation says otherwise, its samples are as large as it takes to miss a leak of 1 % with
+    probability 1e-4 at most, and looks while waiting are held to the same as the sample.
+    """
 
     @property
-    @abstractmethod
     def size(self) -> int:
         """Number of requests that a sample needs for the stated error rates."""
+        return statistics.sample_size_for_absence(LEAK, MISSED)
 
     @property
     def probe(self) -> int:
@@ -92,9 +98,9 @@ class Expectation(ABC):
     def wanted(self, port: int) -> str:
         """Say what is expected, for messages."""
 
-    @abstractmethod
     def plausible(self, seen: Tally) -> None:
         """Raise AssertionError when a sample taken while waiting shows that it is not so yet."""
+        self.judge(seen)
 
     @abstractmethod
     def judge(self, seen: Tally) -> Finding:
@@ -118,6 +124,30 @@ class Expectation(ABC):
             counts = ", ".join(f"{name} {count}" for name, count in sorted(silent.items()))
             raise self._refuse(seen, f"servers that must see nothing of it received requests: {counts}")
 
+    def _check_no_server_saw(self, seen: Tally, what: str) -> None:
+        """No server saw any of the requests, nor answered one; `what` names them in the message."""
+        if not seen.size:
+            raise ValueError(f"an empty sample was to be judged: {self.wanted(seen.port)}")
+        reached = {name: count for name, count in seen.received.items() if count}
+        if reached or seen.answers:
+            servers = ", ".join(f"{name} {count}" for name, count in sorted(reached.items()))
+            raise self._refuse(seen, f"{what} reached servers: {servers or 'answered'}")
+
+    def _check_nothing_copied(self, seen: Tally) -> None:
+        """No server saw requests that it did not answer: where they are divided, a copy changes the shares.
+
+        A look, which asks no server, shows nothing of it. A few may have been tried again.
+        """
+        answered: Counter[str] = Counter()
+        for (workload, _), count in seen.answers.items():
+            answered[workload] += count
+        spare = max(3, int(REPEATED * seen.size))
+        copied = {name: count for name, count in seen.received.items() if count > answered[name] + spare}
+        if copied:
+            counts = ", ".join(f"{name} received {count} and answered {answered[name]}"
+                               for name, count in sorted(copied.items()))
+            raise self._refuse(seen, f"servers received requests that others answered, or more than once: {counts}")
+
 
 class Only(Expectation):
     """All requests are answered, each by one of these Services' endpoints, and nobody else sees any.
@@ -128,18 +158,9 @@ class Only(Expectation):
     def __init__(self, *services: Service) -> None:
         self.services = services
 
-    @property
-    def size(self) -> int:
-        """Number of requests that a sample needs for the stated error rates."""
-        return statistics.sample_size_for_absence(LEAK, MISSED)
-
     def wanted(self, port: int) -> str:
         """Say what is expected, for messages."""
         return f"answers only from {_names(sorted(self._allowed(port)))}"
-
-    def plausible(self, seen: Tally) -> None:
-        """Raise AssertionError when a sample taken while waiting shows that it is not so yet."""
-        self._check_who_answered(seen, self._allowed(seen.port))
 
     def judge(self, seen: Tally) -> Finding:
         """Judge the one sample. Raises Refusal, a Nonconformance."""
@@ -175,18 +196,9 @@ class Denied(ByPolicy):
         """Say what is expected, for messages."""
         return f"that no server sees any of the requests to port {port}"
 
-    def plausible(self, seen: Tally) -> None:
-        """Raise AssertionError when a sample taken while waiting shows that it is not so yet."""
-        self.judge(seen)
-
     def judge(self, seen: Tally) -> Finding:
         """Judge the one sample. Raises Refusal, a Nonconformance."""
-        if not seen.size:
-            raise ValueError("an empty sample was to be judged as denied")
-        reached = {name: count for name, count in seen.received.items() if count}
-        if reached or seen.answers:
-            servers = ", ".join(f"{name} {count}" for name, count in sorted(reached.items()))
-            raise self._refuse(seen, f"requests that must be denied reached servers: {servers or 'answered'}")
+        self._check_no_server_saw(seen, "requests that must be denied")
         return Finding()
 
 
@@ -247,7 +259,7 @@ class Weights(Expectation):
         """Number of requests that a sample needs for the stated error rates."""
         shares = [share for share in self._shares().values() if 0 < share < 1]
         if not shares:
-            return Only(*self.weights).size
+            return super().size
         # As `statistics.judge` divides it: two counts are one test.
         alpha = statistics.ALPHA / (1 if len(shares) == 2 else len(shares))
         # A share and its complement need the same sample: the test is two-sided.
@@ -277,6 +289,7 @@ class Weights(Expectation):
     def _judge(self, seen: Tally, alpha: float) -> Finding:
         owners = self._owners(seen.port)
         self._check_who_answered(seen, frozenset(owners))
+        self._check_nothing_copied(seen)
         counts = Counter({service.name: 0 for service in self.weights})
         for endpoint, count in seen.answers.items():
             counts[owners[endpoint]] += count

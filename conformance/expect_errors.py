@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from conformance import statistics
-from conformance.expect import EFFECT, LEAK, MISSED, Endpoint, Expectation, Finding, Tally, Weights
+from conformance.expect import EFFECT, Endpoint, Expectation, Finding, Tally, Weights
 from conformance.service import Service
 
 
@@ -16,27 +15,13 @@ class Answered(Expectation):
     def __init__(self, status: int) -> None:
         self.status = status
 
-    @property
-    def size(self) -> int:
-        """Number of requests that a sample needs for the stated error rates."""
-        return statistics.sample_size_for_absence(LEAK, MISSED)
-
     def wanted(self, port: int) -> str:
         """Say what is expected, for messages."""
         return f"HTTP {self.status} for all requests to port {port}, and that no server sees any"
 
-    def plausible(self, seen: Tally) -> None:
-        """Raise AssertionError when a sample taken while waiting shows that it is not so yet."""
-        self.judge(seen)
-
     def judge(self, seen: Tally) -> Finding:
         """Judge the one sample. Raises Refusal, a Nonconformance."""
-        if not seen.size:
-            raise ValueError(f"an empty sample was to be judged: {self.wanted(seen.port)}")
-        reached = {name: count for name, count in seen.received.items() if count}
-        if reached or seen.answers:
-            servers = ", ".join(f"{name} {count}" for name, count in sorted(reached.items()))
-            raise self._refuse(seen, f"requests that no server must see reached servers: {servers or 'answered'}")
+        self._check_no_server_saw(seen, "requests that no server must see")
         if set(seen.failures) != {_failure(self.status)}:
             raise self._refuse(seen, f"not all requests were answered with {self.status}")
         return Finding()

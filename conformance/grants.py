@@ -14,7 +14,7 @@ from conformance.cluster import Object
 from conformance.smi import EVERYTHING, Rule, ServedApis
 from conformance.topology import Topology
 
-CLIENTS: Final = ("client", "second-client")
+CLIENTS: Final = ("client", "second-client", "neighbour")
 SERVERS: Final = ("v1", "v2", "v3")
 PORTS: Final = (8080, 8081, 9090, 7070)
 

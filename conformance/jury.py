@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from tempfile import TemporaryDirectory
 from typing import Final, Self
 
+from conformance import temporary
 from conformance.kill_matrix import Kill
 from conformance.outcome import Outcome
 from conformance.report import record
@@ -54,16 +54,16 @@ class Jury:
         """Run these requirements on one mutant, or on the mesh as it is."""
         if not requirements:
             return Kill(subject, trouble="no judged requirement is the one that it must fail")
-        with TemporaryDirectory(prefix="mesh-conformance-selftest-") as directory:
-            output = Path(directory) / OUTPUT
+        with temporary.directory("selftest") as directory:
+            output = directory / OUTPUT
             try:
-                # The mesh as it is gets sandboxes of its own: in one that mutants had used, on a busy machine, it
-                # failed four checks of metrics. What they left there is not known; names that repeat are not it.
+                # The mesh as it is gets sandboxes of its own, as a user's run does. (In a shared one, where its control
+                # plane had just been replaced, on a busy machine the API server was late to notice its metrics.)
                 if subject is not None and subject.replaceable:
-                    self._in_series(Task(subject.name, tuple(requirements), directory))
+                    self._in_series(Task(subject.name, tuple(requirements), str(directory)))
                 else:
                     self._alone(subject, requirements, output)
-                report = record.read(Path(directory) / "report.jsonl")
+                report = record.read(directory / "report.jsonl")
             except _LateError:
                 return Kill(subject, trouble=f"no end within {RUN_WITHIN:g} s")
             except (RecordError, OSError) as error:

@@ -12,8 +12,12 @@ from conformance.metrics import API_VERSION, TrafficMetrics, TrafficMetricsList,
 from conformance.outcome import Nonconformance
 from conformance.waiting import NotConverged, NotYet, Progress, eventually
 
-AUTHORISED_WITHIN: Final = 5.0
-"""Seconds until a new role is in effect."""
+AUTHORISED_WITHIN: Final = 30.0
+"""Seconds until a new role is in effect: a server that asks whether a user may see it remembers a no, usually 10 s."""
+PROBED_WITHIN: Final = 30.0
+"""Seconds that an API server, after failures, may let pass until it asks again whether a server behind it is there."""
+_PROBED: Final = "FailedDiscoveryCheck"
+"""Reason of a condition that is as old as the last such question; others are of what an API server sees at once."""
 _GROUP, _VERSION = API_VERSION.split("/")
 
 
@@ -34,33 +38,49 @@ class Subject:
 
 @dataclass
 class Availability:
-    """Whether the API server has a server behind the metrics API. Found out once in a run: waiting costs time."""
+    """Whether the API server has a server behind the metrics API. Waited for once in a run: waiting costs time.
+
+    `found` is why it was not, when last looked; empty when it was. `broken` tells that the server failed in spite of
+    all patience.
+    """
 
     cluster: Cluster
     within: float
     progress: Progress | None = None
     found: str | None = None
+    broken: bool = False
 
     def require(self) -> None:
-        """Wait until the APIService is available; at later calls look once. Raises Nonconformance."""
+        """Wait until the APIService is available; where that was in vain once, look once. Raises Nonconformance.
+
+        A mesh has `within`, and the API server besides what it needs to notice.
+        """
         if self.found == "":
             return
         try:
-            eventually(self._look, what="the metrics API to be available", consecutive=1, longest=0.2,
-                       within=self.within if self.found is None else 0.0, progress=self.progress)
-        except NotConverged as error:
-            self.found = error.reason
-            raise Nonconformance(f"APIService {_VERSION}.{_GROUP} to be Available within {self.within:g} s",
-                                 error.reason) from None
+            if self.found is None:
+                self._wait()
+            else:
+                self._look()
+        except (NotConverged, NotYet) as error:
+            self.found = error.reason if isinstance(error, NotConverged) else str(error)
+            wanted = f"APIService {_VERSION}.{_GROUP} to be Available within {self.within:g} s"
+            raise Nonconformance(wanted, self.found) from None
         self.found = ""
 
-    def broke(self, why: str) -> None:
-        """Take note that the server failed in spite of all patience: nobody needs to wait for it again."""
-        self.found = why
+    def _wait(self) -> None:
+        def look_for(within: float) -> None:
+            eventually(self._look, what="the metrics API to be available", consecutive=1, longest=0.2, within=within,
+                       progress=self.progress)
+
+        try:
+            look_for(self.within)
+        except NotConverged as error:
+            if _PROBED not in error.reason:
+                raise
+            look_for(PROBED_WITHIN)
 
     def _look(self) -> None:
-        if self.found:
-            raise NotYet(self.found)
         try:
             service = self.cluster.get("apiregistration.k8s.io/v1", "APIService", f"{_VERSION}.{_GROUP}")
         except NotFound as error:
@@ -84,13 +104,14 @@ class MetricsApi:
         self.availability.require()
         target = f"/apis/{API_VERSION}/{path}".rstrip("/")
         try:
-            return self.cluster.json("GET", target, query=query)
+            answer = self.cluster.json("GET", target, query=query, patience=0.0 if self.availability.broken else None)
         except ClusterError as error:
             if not error.code:
                 raise
-            if error.code >= 500:
-                self.availability.broke(str(error))
+            self.availability.broken = error.code >= 500
             raise Nonconformance(f"an answer to GET {target}", error.found) from error
+        self.availability.broken = False
+        return answer
 
     def kinds(self) -> dict[str, bool]:
         """Return the resources that there are metrics of, by plural, and whether each is namespaced."""

@@ -90,7 +90,8 @@ def add_options(add: Callable[..., Any]) -> None:
     add("--requirement", action="append", metavar="ID", dest="conformance_requirement",
         help="requirement to check, such as SPLIT-003 or 'SPLIT-00*'; repeatable or a comma list (default: all)")
     add("--level", action="append", metavar="LEVEL", dest="conformance_level",
-        help="only requirements of these levels: " + ", ".join(level.value for level in Level))
+        help="only requirements of these levels: " + ", ".join(f"{each.value} ({each.name.lower()})" for each in Level)
+        + "; repeatable or a comma list. M, S and B are judged, O and N are observed")
     add("--known-failing", metavar="FILE", dest="conformance_known_failing",
         help="list of the requirements that the mesh is known to fail, instead of the known-failing.yaml beside its "
              "mesh.yaml: what is on it does not fail the run, unless it passes")
@@ -118,9 +119,10 @@ def add_place(add: Callable[..., Any]) -> None:
 def add_cluster(add: Callable[..., Any]) -> None:
     """Declare the options that name a cluster."""
     add("--context", metavar="NAME", dest="conformance_context", action="append",
-        help="kubeconfig context of the cluster to use. `run` takes several: it makes one run after the other, each "
-             "with a directory of its own for its reports. Without a cluster it starts the sandbox")
-    add("--kubeconfig", metavar="FILE", dest="conformance_kubeconfig", help="kubeconfig of the cluster to use")
+        help="kubeconfig context of the cluster to use. `run` takes several, one run after the other, each with a "
+             "directory of its own for its reports. Without a cluster, `run` and `perf run` start the sandbox")
+    add("--kubeconfig", metavar="FILE", dest="conformance_kubeconfig",
+        help="kubeconfig of the cluster to use; with several contexts in it, --context chooses")
     add("--in-cluster", nargs="?", const=SERVICE_ACCOUNT, metavar="DIR", dest="conformance_in_cluster",
         help=f"use the cluster that this runs in a pod of, by the service account in DIR (default: {SERVICE_ACCOUNT})")
 
@@ -182,8 +184,8 @@ def settings(values: Mapping[str, Any]) -> Settings:
 
 def default_kubeconfig() -> Path:
     """Return the kubeconfig that kubectl would use; read only because a context was named."""
-    first = os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
-    return Path(first) if first else Path.home() / ".kube" / "config"
+    named = [part for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+    return Path(named[0]) if named else Path.home() / ".kube" / "config"
 
 
 def _one(names: tuple[str, ...]) -> str | None:

@@ -49,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
             known.check(config.stash[SETTINGS], lambda: catalogue(paths.suites()))
     except (OptionError, SelectionError, meshes.MeshError) as error:
         raise pytest.UsageError(str(error)) from None
-    for name in ("provision", "definitions", "metrics"):
+    for name in ("provision", "check", "definitions", "metrics"):
         config.pluginmanager.import_plugin(f"{paths.fixtures_module()}.{name}")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Reporting(config, config.stash[SETTINGS]), "mesh-conformance-reporting")
@@ -77,9 +77,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return MeshScheduling([meshes.load(name).name for name in asked], config, log)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest's -k
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the checks of the selected requirements, and all tests that are not checks."""
     settings = config.stash[SETTINGS]
+    for item in items:
+        if row := _row(item):
+            item.extra_keyword_matches.add(row.id)  # so that -k finds it
     if not settings.patterns and not settings.levels:
         return
     rows = [row for item in items if (row := _row(item))]

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from conformance import paths
-from conformance.outcome import ExitCode
+from conformance.exit_code import ExitCode
 from conformance.performance import options
 from conformance.performance.comparing import thresholds
 from conformance.performance.findings import Findings

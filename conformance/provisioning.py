@@ -12,10 +12,10 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from conformance.cluster import Cluster, ClusterError
+from conformance.exit_code import ExitCode
 from conformance.lifecycle.install import Installer, provisioned
 from conformance.mesh import MeshError
 from conformance.options import Settings
-from conformance.outcome import ExitCode
 from conformance.place import open_place, setup
 from conformance.topology import ProvisionError
 from conformance.waiting import Progress

@@ -8,6 +8,7 @@ sending it. All else (Services, splits, targets, the topology) is what real runs
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -158,11 +159,12 @@ class _Noting(Client):
 
 
 class _Stage(Cluster):
-    """A cluster that takes every object, has a ready pod for every Deployment and a warning about every split."""
+    """A cluster that takes every object, has a ready pod for every Deployment, and at each look another warning."""
 
     def __init__(self) -> None:
         self.name = "the stage of a rehearsal"
         self._pods: dict[tuple[str, str], Object] = {}
+        self._warnings = itertools.count(1)
 
     def create(self, obj: Object, *, dry_run: bool = False) -> Object:
         del dry_run
@@ -192,7 +194,8 @@ class _Stage(Cluster):
     ) -> tuple[list[Object], str]:
         del api_version, fields
         if plural == "events":
-            return [{"type": "Warning", "involvedObject": {"kind": "TrafficSplit"}}], "1"
+            message = f"warning {next(self._warnings)}"
+            return [{"type": "Warning", "message": message, "involvedObject": {"kind": "TrafficSplit"}}], "1"
         wanted = dict(label.split("=", 1) for label in labels.split(",") if label)
         pods = [pod for (where, _), pod in self._pods.items()
                 if namespace in (None, where) and wanted.items() <= pod["metadata"]["labels"].items()]

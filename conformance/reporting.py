@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import shutil
@@ -21,7 +20,7 @@ from conformance.outcome import Result
 from conformance.report import codec, github
 from conformance.report.lock import DirectoryLock
 from conformance.report.model import Header
-from conformance.report.writers import Writers, writers
+from conformance.report.writers import Writers, clear, writers
 from conformance.report.writing import ReportError
 from conformance.requirement import select
 from conformance.run import Run
@@ -45,9 +44,13 @@ class Reporting:
         self._text = io.StringIO()
         self._commands = github.Commands(os.environ)
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Open the reports before anything is measured, so that a directory that cannot be written to ends the run."""
-        if not self._settings.dry_run and any(item.get_closest_marker("requirement") for item in session.items):
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Open the reports before anything is measured, so that a directory that cannot be written to ends the run.
+
+        pytest announces the end of a collection that failed as well, by which an earlier report would be lost.
+        """
+        if self._measures and any(item.get_closest_marker("requirement") for item in session.items):
             try:
                 self._open()
             except ReportError as error:
@@ -73,6 +76,10 @@ class Reporting:
         except ReportError as error:
             self._trouble = self._trouble or error
 
+    @property
+    def _measures(self) -> bool:
+        return not self._settings.dry_run and not self._config.option.collectonly
+
     def pytest_keyboard_interrupt(self) -> None:
         """Remember that the run was broken off: its verdicts are incomplete."""
         self._interrupted = True
@@ -81,7 +88,8 @@ class Reporting:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Close the reports; the exit code is the verdict's, unless something failed that no verdict knows of."""
         if self._run is None:
-            if self._settings.patterns and not self._settings.dry_run and not session.testsfailed:
+            ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+            if ended and self._measures and self._settings.patterns:
                 session.exitstatus = ExitCode.NOTHING
             return
         self._run.interrupted = self._interrupted
@@ -135,8 +143,6 @@ class Reporting:
             self._lock = DirectoryLock(self._settings.report_dir)
             # What an earlier run left would pass for this one's, if this one were killed.
             shutil.rmtree(self._settings.report_dir / FAILURES, ignore_errors=True)
-            for name in ("report.jsonl", "summary.md", "junit.xml", "report.html"):
-                with contextlib.suppress(OSError):
-                    (self._settings.report_dir / name).unlink()
+            clear(self._settings.report_dir)
         more = [github.JobSummary(Path(path))] if (path := os.environ.get(github.SUMMARY)) else []
         return writers(self._settings.report_dir, stream=self._text, more=more)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -265,8 +266,8 @@ def _unknown(pattern: str, known: list[str]) -> str:
     if close:
         hint = f"did you mean {' or '.join(close)}?"
     else:
-        hint = f"its groups are {', '.join(sorted({name.rpartition('-')[0] for name in known})) or 'none'}"
-    return f"no requirement matches {pattern!r}; {hint} `mesh-conformance requirements` lists all"
+        hint = f"its groups are {', '.join(sorted({name.rpartition('-')[0] for name in known})) or 'none'}."
+    return f"no requirement matches {pattern!r}; {hint} `mesh-conformance requirements` lists all."
 
 
 def to_markdown(catalogue: Iterable[Requirement]) -> str:
@@ -303,6 +304,16 @@ def to_table(catalogue: Iterable[Requirement], *, width: int = 76) -> str:
     ]
     headers = ("id", "level", "judged", "versions", "requirement")
     return tabulate(rows, headers=headers, maxcolwidths=[None, None, None, 16, width], tablefmt="simple")
+
+
+def to_json(catalogue: Iterable[Requirement]) -> str:
+    """The catalogue as a JSON list, for other tools; `unjudged` says why a row of a judged level is only observed."""
+    rows = [
+        {"id": row.id, "level": row.level.value, "judged": row.judged, "api": row.api, "versions": row.versions,
+         "title": row.title, "requirement": row.statement, "section": row.section, "unjudged": row.unjudged}
+        for row in catalogue
+    ]  # fmt: skip
+    return json.dumps(rows, indent=1, ensure_ascii=False)
 
 
 def _short(versions: Sequence[str]) -> str:

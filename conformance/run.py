@@ -9,13 +9,15 @@ from typing import Any, Final
 
 from conformance import __version__, selection, smi
 from conformance import mesh as meshes
+from conformance.exit_code import ExitCode, exit_code
 from conformance.mesh import Mesh
 from conformance.options import Settings
-from conformance.outcome import Case, ExitCode, Result, Verdict, exit_code, verdicts
+from conformance.outcome import Case, Result
 from conformance.report.catalogue import describe
 from conformance.report.model import Component, Footer, Header, MeshUnderTest, count, now
 from conformance.report.writers import Writers
 from conformance.requirement import Requirement
+from conformance.verdict import Verdict, verdicts
 
 UNKNOWN: Final = "unknown"
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 from tabulate import tabulate
 
-from conformance import paths
+from conformance import paths, temporary
+from conformance.exit_code import ExitCode
 from conformance.jury import Jury
 from conformance.kill_matrix import Kill, render, renewed, to_markdown, unkilled
 from conformance.options import OptionError
-from conformance.outcome import ExitCode
 from conformance.requirement import Requirement, catalogue
 from conformance.sandbox.mutants import MUTANTS, Mutant, find
 
@@ -63,7 +62,7 @@ def judge(
     runs: list[tuple[Mutant | None, list[str]]] = [(mutant, against(mutant, judged, scope)) for mutant in mutants]
     every = against(None, judged, scope)
     runs += [(None, every[first::workers]) for first in range(min(workers, len(every)))] if unmutated else []
-    with TemporaryDirectory(prefix="mesh-conformance-bytecode-") as bytecode, Jury(bytecode) as jury:
+    with temporary.directory("bytecode") as bytecode, Jury(str(bytecode)) as jury:
         pool = ThreadPoolExecutor(workers)
         parts = []
         try:

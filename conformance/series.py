@@ -26,8 +26,8 @@ from conformance import dialect as dialects
 from conformance import selection
 from conformance.cli import pytest_run
 from conformance.cluster import Object
+from conformance.exit_code import ExitCode
 from conformance.options import DEFAULT_MESH, Settings
-from conformance.outcome import ExitCode
 from conformance.place import install, mesh_in, open_place
 from conformance.plugin import STAGE
 from conformance.sandbox.mutants import MUTANTS, Mutant

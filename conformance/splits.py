@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -41,26 +42,39 @@ class TrafficSplit:
         self._splits.objects.delete(self._object)
         self._splits.settle()
 
-    def warning(self) -> str:
-        """Return the first warning about this split. Raises Nonconformance when none appears in time."""
+    def warning(self, *, right: TrafficSplit) -> str:
+        """Return the first warning about this split that there is not, but for names, about one that is right.
+
+        Raises Nonconformance when none appears in time.
+        """
 
         def look() -> str:
-            for event in self._events():
-                if event.get("type") == "Warning":
-                    return f"{event.get('reason')}: {event.get('message')}"
-            raise NotYet(self.events())
+            ours = self._warnings()
+            usual = right._warnings()
+            for nameless, told in ours.items():
+                if nameless not in usual:
+                    return told
+            raise NotYet(f"{self.events()}; on a split that is right: {right.events()}" if ours else self.events())
 
         try:
             return eventually(look, what=f"a warning on TrafficSplit {self.name}", within=self._splits.within,
                               consecutive=1).last
         except NotConverged as error:
-            wanted = f"an event of type Warning on the TrafficSplit within {self._splits.within:g} s"
+            wanted = (f"an event of type Warning on the TrafficSplit within {self._splits.within:g} s, "
+                      "and not on every other")
             raise Nonconformance(wanted, error.reason) from None
 
     def events(self) -> str:
         """Say which events there are about this split."""
         events = [f"{event.get('type')} {event.get('reason')}: {event.get('message')}" for event in self._events()]
         return "events: " + "; ".join(events) if events else "no event"
+
+    def _warnings(self) -> dict[str, str]:
+        """Return what the warnings about this split say, by the same text without the names of the check's objects."""
+        names = re.compile(rf"\b{re.escape(self._splits.objects.prefix)}-[a-z0-9-]+")
+        told = [f"{event.get('reason')}: {event.get('message')}" for event in self._events()
+                if event.get("type") == "Warning"]
+        return {names.sub("...", each): each for each in told}
 
     def _events(self) -> list[Object]:
         events, _ = self._splits.objects.cluster.list(

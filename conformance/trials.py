@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from conformance import smi
 from conformance.cluster import ClusterError, Object, Rejected
@@ -16,6 +17,7 @@ from conformance.smi import Account, HTTPMatch, Rule
 from conformance.smi.reading import aspects, meaning
 
 Path = tuple[str | int, ...]
+_FORBIDDEN: Final = re.compile(r"cannot (create|get) resource ")
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ class Trials:
         version = obj["apiVersion"].rpartition("/")[2]
         try:
             self.objects.create(obj)
-        except (Rejected, ClusterError) as error:
+        except ClusterError as error:
+            _require_permission(error)
             _require_webhook(error)
             yield Loss(version, version, f"refused when written: {error.found}", judged=True)
             return
@@ -93,6 +96,7 @@ class Trials:
             try:
                 found = meaning(self._read(obj, f"{definition.group}/{other}"))
             except ClusterError as error:
+                _require_permission(error)
                 _require_webhook(error)
                 yield Loss(version, other, f"cannot be read: {error.found}", judged=True)
                 continue
@@ -183,9 +187,9 @@ def lacking(written: Any, read: Any, where: str = "") -> Iterator[str]:
         yield f"{where}: {_short(written)} became {_short(read)}"
 
 
-def _require_permission(refusal: Rejected) -> None:
+def _require_permission(refusal: ClusterError) -> None:
     # Admission answers with 403 as well, and is an answer; RBAC's words are those of every API server.
-    if refusal.code == 403 and "cannot create resource" in refusal.found:
+    if refusal.code == 403 and _FORBIDDEN.search(refusal.found):
         raise refusal
 
 

@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import yaml
 
-from conformance import cluster as module
-from conformance.cluster import Cluster, ClusterError, Conflict, KubeconfigError, NotFound, Rejected, describe
+from conformance import connection
+from conformance.cluster import Cluster, ClusterError, Conflict, Gone, KubeconfigError, NotFound, Rejected, describe
 
 TOKEN = "s3cret-token-of-the-test"
 
@@ -56,7 +56,7 @@ def scripted(tmp_path):
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     opened = Cluster.from_kubeconfig(kubeconfig(tmp_path, f"http://127.0.0.1:{server.server_port}"))
     opened.answers, opened.asked = answers, asked
     yield opened
@@ -99,14 +99,14 @@ def test_throttling_is_waited_out_as_long_as_the_server_says(scripted):
 
 
 def test_throttling_without_end_is_given_up(scripted, monkeypatch):
-    monkeypatch.setattr(module, "PATIENCE", 0.5)
+    monkeypatch.setattr(connection, "PATIENCE", 0.5)
     scripted.answers.append((429, {}, "slow down"))
     with pytest.raises(ClusterError, match="HTTP 429"):
         scripted.request("POST", "/x", body={})
 
 
 def test_a_server_error_is_repeated_only_where_that_is_harmless(scripted, monkeypatch):
-    monkeypatch.setattr(module, "PATIENCE", 2)
+    monkeypatch.setattr(connection, "PATIENCE", 2)
     scripted.answers += [(500, {}, "oops"), (200, {}, "{}")]
     scripted.request("GET", "/x")
     scripted.answers[:] = [(500, {}, "oops")]
@@ -139,13 +139,20 @@ def test_watch_yields_events_and_reports_an_expired_revision(scripted):
     scripted.answers.append((200, {}, f"{event}\n{gone}\n"))
     events = scripted.watch("v1", "pods", "1", timeout=2)
     assert next(events)[1]["metadata"]["name"] == "a"
-    with pytest.raises(module.Gone, match="too old"):
+    with pytest.raises(Gone, match="too old"):
         next(events)
+
+
+def test_a_watch_that_ends_in_an_error_of_no_known_kind_is_an_error(scripted):
+    strange = json.dumps({"type": "ERROR", "object": {"kind": "Status", "code": "?", "message": "storage is broken"}})
+    scripted.answers.append((200, {}, f"{strange}\n"))
+    with pytest.raises(ClusterError, match="watching pods: storage is broken"):
+        next(scripted.watch("v1", "pods", "1", timeout=2))
 
 
 @pytest.mark.parametrize(("text", "complaint"), [
     ("", "no list of contexts"), ("a: [", "not YAML"), ("- 1", "no list of contexts"),
-    ("contexts: []", "no context was named"),
+    ("contexts: []", "it has no context"),
 ])
 def test_a_file_that_is_no_kubeconfig_is_refused(tmp_path, text, complaint):
     file = tmp_path / "config"

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 import yaml
 
-from conformance import cluster as module
+from conformance import connection as module
 from conformance.cluster import Cluster, ClusterError
 
 
@@ -39,7 +39,7 @@ class Server:
 
         self._running = HTTPServer(("127.0.0.1", self.port), Handler)
         self.port = self._running.server_port
-        threading.Thread(target=self._running.serve_forever, daemon=True).start()
+        threading.Thread(target=self._running.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self):
         if self._running is not None:

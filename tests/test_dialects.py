@@ -11,11 +11,12 @@ import yaml
 
 from conformance import dialect, mesh, smi
 from conformance.dialect import DialectError
+from conformance.exit_code import ExitCode
 from conformance.options import OptionError, settings
-from conformance.outcome import ExitCode, verdicts
 from conformance.place import mesh_in
 from conformance.report import record
 from conformance.smi import ACCESS, DEFINITIONS, METRICS, SPECS, SPLIT
+from conformance.verdict import verdicts
 
 ROUTES = ("HRG-006", "TCP-001", "UDP-001")
 SELECTED = ("SPLIT-007", "SPLIT-025", "TARGET-002", *ROUTES, "METRIC-001", "CRD-*", "CONV-001")

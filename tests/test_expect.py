@@ -141,3 +141,16 @@ def test_a_small_share_has_to_show_in_a_sample_that_is_large_enough_and_not_whil
     rare.judge(tally(v1=3440, v2=7))
     with pytest.raises(Nonconformance, match="no answer from v2"):
         rare.judge(tally(v1=3447))
+
+
+def test_shares_of_answers_are_none_where_each_request_was_copied_to_a_server():
+    shares = Weights({STABLE: 90, CANARY: 10})
+    seen = {"v1": 1790, "v2": 210}
+    shares.judge(tally(**seen, received={"v1": 1800, "v2": 310}))  # a few were tried again
+    shares.judge(tally(**seen, received={}))
+    for received in ({"v1": 1790, "v2": 2210}, {"v1": 3580, "v2": 420}):
+        with pytest.raises(Nonconformance, match=r"or more than once: v\d received \d+ and answered \d+"):
+            shares.judge(tally(**seen, received=received))
+    Weights({STABLE: 1, CANARY: 1}).judge(tally(10, 10, received={"v1": 13, "v2": 10}))
+    with pytest.raises(Nonconformance, match="v1 received 14 and answered 10"):
+        Weights({STABLE: 1, CANARY: 1}).judge(tally(10, 10, received={"v1": 14, "v2": 10}))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from conformance import cli
-from conformance.outcome import ExitCode, Outcome
+from conformance.exit_code import ExitCode
+from conformance.outcome import Outcome
 from conformance.report import record
 from conformance.sandbox.mutants import OBSERVED
 

@@ -123,7 +123,9 @@ def test_a_defect_is_named_with_its_file_and_field(parse, change, field):
 
 
 @pytest.mark.parametrize(("text", "complaint"), [
-    ("", "top level"), ("- 1", "top level"), ("a: [", "cannot be read"), ("yes: 1", "the key True is not text"),
+    ("", "top level"), ("- 1", "top level"), ("a: [", "cannot be read"),
+    ("a: &x [1]\nb: [*x, *x]", "an alias .* is not read here"), ("[" * 3000, "nested too deeply"),
+    ("yes: 1", "the key True is not text"),
     ("inject: {namespace: {labels: {1: a}}}", "inject.namespace.labels: the key 1 is not text"),
 ])
 def test_what_is_no_description_at_all_is_refused(parse, text, complaint):
@@ -150,7 +152,7 @@ def test_known_failures_are_read(parse, tmp_path):
     ([{**FAILURE, "requirement": "SPLIT-*"}], "0.requirement"),
     ([{**FAILURE, "link": "none"}], "0.link"),
     ([{key: value for key, value in FAILURE.items() if key != "since"}], "'since' is a required property"),
-    ([FAILURE, FAILURE], "SPLIT-003 is there 2 times"),
+    ([FAILURE, {**FAILURE}], "SPLIT-003 is there 2 times"),
     ({}, "top level"),
 ])
 def test_a_wrong_list_of_known_failures_is_refused(parse, tmp_path, failures, complaint):

@@ -10,7 +10,7 @@ import pytest
 
 from conformance import cli, mesh
 from conformance.cluster import Cluster
-from conformance.outcome import ExitCode
+from conformance.exit_code import ExitCode
 from conformance.sandbox import Sandbox
 from conformance.smi import custom_resource_definitions
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from fractions import Fraction
 
 import pytest
 
+from conformance import metrics_api
 from conformance.cluster import ClusterError, NotFound
 from conformance.evidence import Evidence
 from conformance.meter import FAILING, OK, Count, Meter, check_latencies
@@ -174,18 +176,20 @@ def test_other_percentiles_are_refused(figures, why):
 class Cluster:
     """Answers as told; an exception is raised."""
 
-    def __init__(self, available="True", **answers) -> None:
-        self.available, self.answers, self.looks, self.asked = available, answers, 0, []
+    def __init__(self, available="True", reason="MissingEndpoints", **answers) -> None:
+        self.available, self.reason, self.answers, self.looks = available, reason, answers, 0
+        self.asked, self.patience = [], []
 
     def get(self, *_):
         self.looks += 1
         if isinstance(self.available, Exception):
             raise self.available
-        condition = {"type": "Available", "status": self.available, "reason": "MissingEndpoints", "message": "none"}
+        condition = {"type": "Available", "status": self.available, "reason": self.reason, "message": "none"}
         return {"status": {"conditions": [condition]}}
 
-    def json(self, _method, path, **_):
+    def json(self, _method, path, patience=None, **_):
         self.asked.append(path)
+        self.patience.append(patience)
         answer = self.answers[path.rpartition("/")[2]]
         if isinstance(answer, Exception):
             raise answer
@@ -206,6 +210,37 @@ def test_api_that_is_not_available_fails_and_is_waited_for_once():
     assert cluster.looks < 10
 
 
+def test_api_that_comes_late_fails_no_check_but_the_first():
+    cluster = Cluster(available="False", pods={"kind": "TrafficMetricsList"})
+    asked = api(cluster)
+    with pytest.raises(Nonconformance, match="to be Available within"):
+        asked.list("pods")
+    cluster.available = "True"
+    assert asked.list("pods").items == ()
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_what_the_api_server_is_late_to_notice_is_not_the_meshs_fault(monkeypatch, comes):
+    """It asks a server that has failed again after a while only: beyond the mesh's time, it is given its own."""
+    cluster = Cluster(available="False", reason="FailedDiscoveryCheck")
+    asked, look = api(cluster), cluster.get
+
+    def get(*names):
+        if comes and time.monotonic() > began + 0.2:
+            cluster.available = "True"
+        return look(*names)
+
+    monkeypatch.setattr(cluster, "get", get)
+    monkeypatch.setattr(metrics_api, "PROBED_WITHIN", 5.0 if comes else 0.1)
+    began = time.monotonic()
+    if comes:
+        asked.availability.require()
+        return
+    with pytest.raises(Nonconformance, match="FailedDiscoveryCheck"):
+        asked.availability.require()
+    assert time.monotonic() - began >= 0.15
+
+
 def test_missing_api_service_is_a_nonconformance():
     with pytest.raises(Nonconformance, match="no such APIService"):
         api(Cluster(available=NotFound("reading", "no such APIService", code=404))).availability.require()
@@ -219,14 +254,15 @@ def test_broken_api_server_is_no_nonconformance():
     assert not isinstance(raised.value, AssertionError)
 
 
-def test_server_that_fails_fails_the_check_and_nobody_waits_for_it_again():
-    cluster = Cluster(pods=ClusterError("GET", "it crashed (HTTP 500)", code=500), nodes={})
+def test_server_that_fails_is_given_no_patience_again_but_asked():
+    cluster = Cluster(pods=ClusterError("GET", "it crashed (HTTP 500)", code=500), nodes={"kind": "TrafficMetricsList"})
     asked = api(cluster)
-    with pytest.raises(Nonconformance, match="it crashed"):
-        asked.list("pods")
-    with pytest.raises(Nonconformance, match="it crashed"):
-        asked.list("nodes")
-    assert len(cluster.asked) == 1
+    for _ in range(2):
+        with pytest.raises(Nonconformance, match="it crashed"):
+            asked.list("pods")
+    assert asked.list("nodes").items == ()
+    assert asked.list("nodes").items == ()
+    assert cluster.patience == [None, 0.0, 0.0, None]
 
 
 def test_what_is_not_found_fails_the_check_alone():

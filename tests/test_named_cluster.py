@@ -6,7 +6,8 @@ import pytest
 
 from conformance import cli, mesh, smi
 from conformance.cluster import Cluster
-from conformance.outcome import ExitCode, Outcome
+from conformance.exit_code import ExitCode
+from conformance.outcome import Outcome
 from conformance.place import install
 from conformance.report import record
 from conformance.sandbox import Sandbox

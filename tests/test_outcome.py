@@ -6,19 +6,10 @@ import random
 
 import pytest
 
-from conformance.outcome import (
-    Capability,
-    Case,
-    Compliance,
-    ExitCode,
-    Nonconformance,
-    Outcome,
-    Result,
-    exit_code,
-    outcome_of,
-    verdicts,
-)
+from conformance.exit_code import ExitCode, exit_code
+from conformance.outcome import Case, Nonconformance, Outcome, Result, outcome_of
 from conformance.requirement import Level
+from conformance.verdict import Capability, Compliance, verdicts
 
 API = "split.smi-spec.io"
 O = Outcome  # noqa: E741 - tables read better

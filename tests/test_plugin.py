@@ -10,6 +10,7 @@ from conformance import checks, cli, paths
 from conformance.exit_code import ExitCode
 from conformance.outcome import Outcome
 from conformance.report import record
+from conformance.report.lock import DirectoryLock
 
 pytest_plugins = ["pytester"]
 
@@ -228,6 +229,28 @@ def test_what_fails_beside_the_checks_is_not_hidden_by_their_verdict(run, plain)
     assert code == ExitCode.ERROR
 
 
+@pytest.mark.parametrize(("options", "code"), [
+    (["--collect-only"], ExitCode.CONFORMANT),
+    (["-m", "nope"], ExitCode.NOTHING),
+    (["--requirement", "DEMO-999"], ExitCode.USAGE),
+])
+def test_a_run_that_measures_nothing_leaves_an_earlier_report_alone(run, pytester, options, code):
+    _, before = run(check(1, "B", "pass"))
+    ended = cli.main(["run", "--report-dir", str(pytester.path / "report"), *options])
+    assert record.read(pytester.path / "report" / "report.jsonl") == before
+    assert ended == code
+
+
+def test_a_report_directory_in_use_is_a_mistake_of_usage_whatever_was_selected(run, pytester):
+    directory = pytester.path / "report"
+    lock = DirectoryLock(directory)
+    try:
+        code, _ = run(check(1, "B", "pass"), "--requirement", "DEMO-001")
+    finally:
+        lock.release()
+    assert code == ExitCode.USAGE
+
+
 def test_a_pass_while_pods_were_disturbed_is_an_error(run):
     source = """
 class Topology:
@@ -277,6 +300,28 @@ def test_selection_is_by_id_glob_and_level(run):
     assert report.footer.verdicts[0].left_out == 1
 
 
+def test_pytests_keywords_find_a_requirement_by_its_id(run):
+    _, report = run(check(1, "B", "pass") + check(2, "M", "pass"), "-k", "DEMO-002")
+    assert [result.requirement for result in report.results] == ["DEMO-002"]
+
+
+@pytest.mark.parametrize("number", ["-1", "two", ""])
+def test_a_number_of_workers_that_there_cannot_be(number, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run", "-n", number])
+    assert ended.value.code == ExitCode.USAGE
+    assert "is no number of workers" in capsys.readouterr().err
+
+
+def test_help_says_that_other_options_are_pytests(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["run", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "[PYTEST OPTIONS]" in told
+    assert "Options that are not listed here go to pytest" in told
+    assert "B (behaviour)" in told
+
+
 @pytest.mark.parametrize(("options", "code", "complaint"), [
     (["--requirement", "DEMO-9"], ExitCode.USAGE, "no requirement matches"),
     (["--requirement", "DEMO-001", "--level", "O"], ExitCode.NOTHING, "no requirement has one of these"),
@@ -287,6 +332,7 @@ def test_selection_is_by_id_glob_and_level(run):
     (["--kubeconfig", "/nowhere"], ExitCode.USAGE, "No such file"),
     (["--report-dir", "/dev/null/x"], ExitCode.ERROR, "--report-dir"),
     (["--colour-of-the-mesh"], ExitCode.USAGE, "unrecognized arguments"),
+    (["DEMO-001"], ExitCode.USAGE, "did you mean --requirement DEMO-001?"),
 ])
 def test_what_cannot_be_meant_is_refused_before_anything_runs(run, capsys, options, code, complaint):
     exit_code, report = run(check(1, "B", "pass"), *options)

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from conformance import checks, cli, paths
-from conformance.outcome import ExitCode
+from conformance.exit_code import ExitCode
 from conformance.report import github
 
 pytest_plugins = ["pytester"]

@@ -194,6 +194,11 @@ def test_the_command_prints_markdown(capsys):
     assert capsys.readouterr().out.startswith("| requirement")
 
 
+def test_statistics_are_not_printed_as_json(capsys):
+    assert main(["requirements", "--statistics", "--format", "json"]) == 2
+    assert "leave out --format json" in capsys.readouterr().err
+
+
 def test_what_is_not_judged_has_no_statistics(capsys):
     assert main(["requirements", "--statistics", "--requirement", "SPLIT-023"]) == 4
     assert "none of these requirements is judged" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from conformance.cluster import Cluster
 from conformance.lifecycle import inventory, removal, sharing
 from conformance.lifecycle.inventory import Found
-from conformance.lifecycle.labels import mesh_of, run_of
+from conformance.lifecycle.labels import is_of_run, mesh_of, run_of
 from conformance.lifecycle.removal import Swept
 from conformance.topology import RUN_LABEL
 from conformance.waiting import Progress
@@ -45,7 +45,7 @@ def remains(cluster: Cluster, run: str = "", older: timedelta | None = None) -> 
     found = inventory.labelled(cluster, f"{RUN_LABEL}={run}" if run else RUN_LABEL)
     groups: dict[str, list[Found]] = {}
     for each in found.objects:
-        if not each.owned:
+        if not each.owned and is_of_run(each.obj):
             groups.setdefault(run_of(each.obj), []).append(each)
     before = datetime.now(UTC) - older if older is not None else None
     all_of_them = [_remains(name, objects) for name, objects in groups.items()]
@@ -62,9 +62,4 @@ def clean(cluster: Cluster, left: Remains, progress: Progress | None = None) -> 
 
 def _remains(run: str, objects: Sequence[Found]) -> Remains:
     meshes = sorted({mesh for each in objects if (mesh := mesh_of(each.obj))})
-    return Remains(run, ", ".join(meshes), tuple(objects), max(_made(each) for each in objects))
-
-
-def _made(each: Found) -> datetime:
-    text = each.obj["metadata"].get("creationTimestamp")
-    return datetime.fromisoformat(text) if text else datetime.now(UTC)
+    return Remains(run, ", ".join(meshes), tuple(objects), max(each.made for each in objects))

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from conformance.cluster import Cluster, ClusterError, NotFound, Object, describe
-from conformance.lifecycle import availability, blocked, images, sharing, steps
-from conformance.lifecycle.labels import MESH_LABEL, labelled, mesh_of, value_of
+from conformance.lifecycle import availability, blocked, images, inventory, sharing, steps
+from conformance.lifecycle.inventory import Found
+from conformance.lifecycle.labels import MESH_LABEL, labelled, mesh_of, run_of, value_of
 from conformance.lifecycle.setup import Setup
 from conformance.lifecycle.undoing import undone
 from conformance.lifecycle.uninstall import remove
@@ -30,7 +31,11 @@ Tell = Callable[[str], None]
 
 @dataclass
 class Installer:
-    """Installs one mesh under one run's label. `registry` is the mirror that images are taken from, if any."""
+    """Installs one mesh under one run's label. `registry` is the mirror that images are taken from, if any.
+
+    `renews`: what an earlier run installed of the mesh is renewed. Otherwise it is a reason to refuse, for that run may
+    still go on, and would take the mesh away from under this one.
+    """
 
     cluster: Cluster
     setup: Setup
@@ -38,14 +43,15 @@ class Installer:
     tell: Tell = print
     progress: Progress | None = None
     run: str = field(default_factory=lambda: secrets.token_hex(3))
+    renews: bool = False
 
     @property
     def mesh(self) -> Mesh:
         """The mesh."""
         return self.setup.mesh
 
-    def refuse(self, *, again: bool) -> None:
-        """Raise ProvisionError where the mesh is there and not ours, or ours and not to be installed `again`."""
+    def refuse(self) -> None:
+        """Raise ProvisionError where the mesh is there and not ours, or ours and not to be renewed."""
         if not self.mesh.install:
             raise ProvisionError(f"the harness does not know how {self.mesh.title} is installed: its mesh.yaml has no "
                                  "'install'. Install it yourself, and run without --provision")
@@ -54,9 +60,15 @@ class Installer:
             if not self._is_ours(found.namespace, found.workload):
                 raise ProvisionError(f"{where}, and mesh-conformance did not install it: it is left alone. "
                                      "To judge it, run without --provision")
-            if not again:
+            if not self.renews:
                 raise ProvisionError(f"{where}, by `mesh-conformance provision`. To judge it, run without --provision; "
                                      f"to be rid of it: `mesh-conformance remove --mesh {self.mesh.name}`")
+        for each in () if self.renews else self.standing():
+            self._refuse_another_run(each.obj)
+
+    def standing(self) -> tuple[Found, ...]:
+        """Return what there is of the mesh by the harness, whichever run it was. Raises ClusterError."""
+        return inventory.labelled(self.cluster, f"{MESH_LABEL}={value_of(self.mesh.name)}").objects
 
     def provision(self) -> None:
         """Install the mesh and wait until its control plane is available.
@@ -112,6 +124,8 @@ class Installer:
             if there is not None and not self._ours(there) and not self._shared(there):
                 raise ProvisionError(f"{describe(obj)} exists, and mesh-conformance did not make it: nothing of "
                                      f"{self.mesh.title} can take its place. Remove it, or choose another cluster")
+            if there is not None and not self.renews and self._ours(there):
+                self._refuse_another_run(there)
         for obj, there in zip(objects, standing, strict=True):
             if there is None:
                 self._create(obj)
@@ -191,6 +205,13 @@ class Installer:
     def _ours(self, obj: Object) -> bool:
         return mesh_of(obj) == value_of(self.mesh.name)
 
+    def _refuse_another_run(self, there: Object) -> None:
+        # A definition stays after its run where others' objects are in it: that alone is no sign of a run.
+        if run_of(there) != self.run and there["kind"] != "CustomResourceDefinition":
+            raise ProvisionError(
+                f"{describe(there)} is there for {self.mesh.title} by run {run_of(there)}, which may still go on. "
+                f"Wait for its end; where it was killed: `mesh-conformance cleanup --run {run_of(there)}`")
+
     def _shared(self, there: Object) -> bool:
         """Whether an object may be used as it is: of a kind that others have too, or of another instance."""
         return there["kind"] in _SHARED or mesh_of(there).partition("_")[0] == self.mesh.base
@@ -208,14 +229,14 @@ class Installer:
 
 @contextmanager
 def provisioned(installer: Installer, *, keep: bool = False) -> Iterator[None]:
-    """Have a mesh on a cluster as long as the context lasts; what is there then is removed, also after errors.
+    """Have a mesh on a cluster as long as the context lasts; what this run made of it is removed, also after errors.
 
     Raises what installing and removing it raise. `keep` leaves it.
     """
-    installer.refuse(again=False)
+    installer.refuse()
 
     def take_away() -> None:
-        remove(installer.cluster, installer.mesh, tell=installer.tell, progress=installer.progress)
+        remove(installer.cluster, installer.mesh, run=installer.run, tell=installer.tell, progress=installer.progress)
 
     with undone(take_away, keep=keep):
         installer.provision()

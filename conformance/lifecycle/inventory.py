@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Final
 
 from conformance.cluster import Cluster, ClusterError, Kind, NotFound, Object, describe
 
@@ -34,6 +35,12 @@ class Found:
     def uid(self) -> str:
         """What tells it from another object of the same name."""
         return str(self.obj["metadata"].get("uid", ""))
+
+    @property
+    def made(self) -> datetime:
+        """When the API server made it, in whole seconds; now where it does not say so."""
+        text = self.obj["metadata"].get("creationTimestamp")
+        return datetime.fromisoformat(text) if text else datetime.now(UTC)
 
     @property
     def owned(self) -> bool:
@@ -76,7 +83,12 @@ def resources(cluster: Cluster) -> tuple[tuple[Kind, ...], tuple[str, ...]]:
         except ClusterError as error:
             unseen.append(f"{api_version}: {error.found}")
             continue
-        for kind in _deletable(api_version, listed):
+        try:
+            kinds = list(_deletable(api_version, listed))
+        except (AttributeError, KeyError, TypeError):  # an aggregated API's server may answer anything
+            unseen.append(f"{api_version}: what its server answered is no list of resources")
+            continue
+        for kind in kinds:
             found.setdefault((api_version.rpartition("/")[0], kind.plural), kind)
     return tuple(found.values()), tuple(unseen)
 
@@ -98,7 +110,14 @@ def objects(cluster: Cluster, kinds: Iterable[Kind], *, labels: str = "", namesp
         except ClusterError as error:
             (forbidden if error.code == 403 else unseen).append(kind.plural if error.code == 403 else str(error))
             continue
-        found += [Found(kind, _typed(kind, obj)) for obj in listed.get("items") or ()]
+        try:
+            items, whole = _items(kind, listed)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            unseen.append(f"{kind.plural} of {kind.api_version}: what its server answered is no list of objects")
+            continue
+        found += items
+        if not whole:
+            unseen.append(f"{kind.plural} of {kind.api_version}: there are more than the list has")
     if forbidden:
         unseen.append(f"this user may not list {', '.join(forbidden)}")
     return Inventory(tuple(found), tuple(unseen))
@@ -113,10 +132,20 @@ def labelled(cluster: Cluster, selector: str) -> Inventory:
 
 def _deletable(api_version: str, listed: Object) -> Iterable[Kind]:
     for entry in listed.get("resources") or ():
-        if "/" not in entry["name"] and set(entry.get("verbs") or ()) >= _NEEDED:
-            yield Kind(api_version, entry["kind"], entry["name"], bool(entry["namespaced"]))
+        if "/" not in entry["name"] and set(entry["verbs"]) >= _NEEDED:
+            yield Kind(api_version, str(entry["kind"]), entry["name"], bool(entry["namespaced"]))
 
 
-def _typed(kind: Kind, obj: dict[str, Any]) -> Object:
-    """A list's items do not say what they are; the list does."""
-    return {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
+def _items(kind: Kind, listed: Object) -> tuple[list[Found], bool]:
+    """Return the objects of a list, and whether it is whole. A list's items do not say what they are; the list does.
+
+    Raises what objects raise that are none.
+    """
+    found = [Found(kind, {"apiVersion": kind.api_version, "kind": kind.kind, **obj})
+             for obj in listed.get("items") or ()]
+    for each in found:
+        metadata = each.obj["metadata"]
+        if not isinstance(metadata["name"], str) or not isinstance(metadata.get("labels") or {}, dict):
+            raise TypeError(kind)
+        each.made  # noqa: B018 - raises where it is no time
+    return found, not (listed.get("metadata") or {}).get("continue")

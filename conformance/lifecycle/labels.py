@@ -30,6 +30,16 @@ def run_of(obj: Mapping[str, Any]) -> str:
     return str((obj["metadata"].get("labels") or {}).get(RUN_LABEL, ""))
 
 
+def is_of_run(obj: Mapping[str, Any]) -> bool:
+    """Whether an object is the harness's, and not one of a user's that got a run's label, such as by a copy.
+
+    What belongs to a mesh has a label of its own. Of the rest, a run makes namespaces of its name, and what is in them.
+    """
+    run, metadata = run_of(obj), obj["metadata"]
+    home = metadata["name"] if obj.get("kind") == "Namespace" else metadata.get("namespace") or ""
+    return bool(mesh_of(obj)) or (bool(run) and str(home).startswith(f"mc-{run}-"))
+
+
 def mesh_of(obj: Mapping[str, Any]) -> str:
     """Return the mesh that an object was applied for (as a label has it); empty for any other object."""
     return str((obj["metadata"].get("labels") or {}).get(MESH_LABEL, ""))

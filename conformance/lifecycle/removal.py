@@ -11,6 +11,7 @@ from typing import Final
 from conformance.cluster import Cluster, ClusterError, Conflict, Kind, NotFound
 from conformance.lifecycle import blocked, inventory
 from conformance.lifecycle.inventory import Found
+from conformance.lifecycle.labels import is_of_run
 from conformance.topology import ProvisionError
 from conformance.waiting import NotConverged, NotYet, Progress, eventually
 
@@ -44,13 +45,19 @@ def sweep(
     kept: dict[str, str] = {}
     for _ in range(_ROUNDS):
         found = inventory.labelled(cluster, selector)
-        kept = _others(cluster, found.objects)
-        doomed = [each for each in found.objects if each.uid not in kept]
+        ours = [each for each in found.objects if is_of_run(each.obj)]
+        kept = _others(cluster, ours)
+        doomed = [each for each in ours if each.uid not in kept]
         if not doomed:
             return Swept(len(removed), tuple(kept.values()), found.unseen)
         removed |= {each.uid for each in doomed}
-        for batch in _order(doomed):
-            _delete(cluster, batch, within, progress)
+        for stage in _order(doomed):
+            # Somebody may have made an object of theirs while the stages before went.
+            taken = _others(cluster, stage, ours)
+            batch = [each for each in stage if each.uid not in taken]
+            removed -= taken.keys()
+            if batch:
+                _delete(cluster, batch, within, progress)
     left = ", ".join(str(each) for each in doomed)
     raise ProvisionError(f"{left} came back {_ROUNDS} times: something makes them again. Find its controller")
 
@@ -62,9 +69,12 @@ def delete_exactly(
     _delete(cluster, doomed, within, progress)
 
 
-def _others(cluster: Cluster, found: Iterable[Found]) -> dict[str, str]:
-    """Return the definitions, by uid, that hold objects of somebody else, each with what to say of it."""
-    ours = {each.uid for each in found}
+def _others(cluster: Cluster, found: Iterable[Found], own: Iterable[Found] = ()) -> dict[str, str]:
+    """Return the definitions, by uid, that hold objects of somebody else, each with what to say of it.
+
+    Ours are those that were `found`, and our `own` besides.
+    """
+    ours = {each.uid for each in (*found, *own)}
     kept = {}
     for each in found:
         if each.kind.kind != _DEFINITION:

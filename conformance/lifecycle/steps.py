@@ -11,12 +11,11 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import yaml
 
+from conformance import temporary
 from conformance.cluster import Cluster, Object
 from conformance.mesh import CommandStep, HelmStep, ManifestStep, Step, load_manifests
 from conformance.topology import ProvisionError
@@ -61,8 +60,8 @@ def manifests(text: str, origin: str) -> list[Object]:
 
 
 def _rendered(step: HelmStep, cluster: Cluster) -> list[Object]:
-    with TemporaryDirectory(prefix="mesh-conformance-") as directory:
-        values = Path(directory) / "values.yaml"
+    with temporary.directory("helm") as directory:
+        values = directory / "values.yaml"
         values.write_text(yaml.safe_dump(dict(step.values)), encoding="utf-8")
         oci = step.repository.startswith("oci://")
         chart = [f"{step.repository.rstrip('/')}/{step.chart}"] if oci else [step.chart, "--repo", step.repository]
@@ -99,9 +98,9 @@ def _run(program: str, arguments: Sequence[str], cluster: Cluster) -> str:
     path = shutil.which(program)
     if path is None:
         raise ProvisionError(f"{program} is needed to install this mesh and is not on PATH; install it first")
-    with _kubeconfig(cluster) as kubeconfig:
+    with _environment(cluster) as environment:
         try:
-            done = subprocess.run([path, *arguments], env={**os.environ, **kubeconfig}, timeout=RUN_WITHIN,
+            done = subprocess.run([path, *arguments], env=environment, timeout=RUN_WITHIN,
                                   check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         except subprocess.TimeoutExpired:
             raise ProvisionError(f"{program} {' '.join(arguments)}: not done within {RUN_WITHIN:g} s") from None
@@ -114,19 +113,21 @@ def _run(program: str, arguments: Sequence[str], cluster: Cluster) -> str:
 
 
 @contextmanager
-def _kubeconfig(cluster: Cluster) -> Iterator[dict[str, str]]:
+def _environment(cluster: Cluster) -> Iterator[dict[str, str]]:
     """Give the environment that makes a program use this cluster, and no other that happens to be current.
 
     The file that comes first decides which context is the current one; no credential is copied.
     """
-    if cluster.source is None:
-        yield {}
-        return
-    with TemporaryDirectory(prefix="mesh-conformance-") as directory:
-        files = [str(cluster.source)]
-        if cluster.context:
-            choice = Path(directory) / "context.yaml"
-            choice.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config",
-                                              "current-context": cluster.context}), encoding="utf-8")
-            files.insert(0, str(choice))
-        yield {"KUBECONFIG": os.pathsep.join(files)}
+    with temporary.directory("kubeconfig") as directory:
+        choice = directory / "context.yaml"
+        config: dict[str, object] = {"apiVersion": "v1", "kind": "Config", "current-context": cluster.context}
+        if cluster.account:  # a pod's own cluster, for programs that would take KUBECONFIG's or none
+            config |= {
+                "current-context": "pod", "contexts": [{"name": "pod", "context": {"cluster": "pod", "user": "pod"}}],
+                "clusters": [{"name": "pod", "cluster": {
+                    "server": cluster.server, "certificate-authority": str((cluster.account / "ca.crt").absolute())}}],
+                "users": [{"name": "pod", "user": {"tokenFile": str((cluster.account / "token").absolute())}}],
+            }
+        choice.write_text(yaml.safe_dump(config), encoding="utf-8")
+        files = [str(choice), *([str(cluster.source)] if cluster.source else [])]
+        yield {**os.environ, "KUBECONFIG": os.pathsep.join(files)}

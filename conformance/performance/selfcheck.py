@@ -14,9 +14,9 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from conformance import temporary
 from conformance.performance import command
 from conformance.performance.command import Load, LoadResult
 from conformance.workloads.libraries import LOAD_NAME, load_zip
@@ -89,8 +89,8 @@ class Loopback:
 
 def run(progress: Progress) -> tuple[Check, ...]:
     """Carry out all checks, which takes about 20 seconds. `progress` is told which. Raises SelfCheckError."""
-    with TemporaryDirectory(prefix="mesh-conformance-selfcheck-") as directory:
-        loopback = Loopback(Path(directory))
+    with temporary.directory("selfcheck") as directory:
+        loopback = Loopback(directory)
         checks = []
         for what, check in (("a server that stalls", stall), ("a server with a known delay", delay),
                             ("a server of known rate", rate)):

@@ -10,6 +10,7 @@ from conformance.outcome import Outcome, Result
 from conformance.report import rows
 from conformance.report.collecting import Collecting
 from conformance.report.model import Report
+from conformance.verdict import Verdict
 
 _REMARK = 60
 _FORMAT = "simple"
@@ -38,7 +39,8 @@ class Console(Collecting):
 
 def render(report: Report) -> str:
     """The text of a whole report; every line break in it is the report's own."""
-    parts = [_group(title, results) for title, results in rows.groups(report.results)]
+    parts = rows.broken(report.header)
+    parts += [_group(title, results) for title, results in rows.groups(report.results)]
     parts += [_account(result) for result in rows.with_outcome(report.results, Outcome.FAILED, Outcome.ERROR)]
     parts += [_known(result) for result in report.results if result.known]
     parts.append(_verdicts(report))
@@ -76,12 +78,27 @@ def _known(result: Result) -> str:
 def _verdicts(report: Report) -> str:
     footer = report.footer
     lines = [
-        (v.mesh, v.api, v.version, v.compliance.value, v.capability.value, rows.one_line(v.reason, _REMARK))
-        for v in footer.verdicts
+        (v.mesh, v.api, v.version, v.compliance.value, _capability(v), rows.one_line(v.reason, _REMARK))
+        for v in footer.verdicts if not _unselected(v)
     ]
     ended = "interrupted" if footer.interrupted else "done"
     closing = f"{ended} after {footer.duration:.1f} s: {rows.tally(footer)}"
+    several = len({v.mesh for v in footer.verdicts}) > 1
+    if left := [f"{v.api} on {v.mesh}" if several else v.api for v in footer.verdicts if _unselected(v)]:
+        closing = f"not selected: {', '.join(dict.fromkeys(left))}\n\n{closing}"
     if not lines:
         return f"Nothing was executed: not a pass.\n{closing}"
     headers = ("mesh", "API group", "version", "compliance", "capability", "why")
     return f"Verdict\n{tabulate(lines, headers=headers, tablefmt=_FORMAT, disable_numparse=True)}\n\n{closing}"
+
+
+def _unselected(verdict: Verdict) -> bool:
+    """Whether nothing of the API group was selected; a table of such says nothing."""
+    return not verdict.counts and not verdict.missing and verdict.left_out > 0
+
+
+def _capability(verdict: Verdict) -> str:
+    """How much was seen to work; a hyphen where nobody looked."""
+    looked = any(number and (outcome.judgement or outcome is Outcome.UNSUPPORTED)
+                 for outcome, number in verdict.counts.items())
+    return verdict.capability.value if looked else "-"

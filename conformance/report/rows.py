@@ -6,13 +6,22 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from conformance.outcome import Known, Outcome, Result, SampleSummary
-from conformance.report.model import Footer
+from conformance.report.model import Footer, Header
+from conformance.report.publishing import place
 
 _UNEXPLAINED = {
     Outcome.UNSUPPORTED: "the mesh does not claim it, or the cluster does not serve the API",
     Outcome.NOT_APPLICABLE: "the served version of the API has no such requirement",
     Outcome.SKIPPED: "left out by the user",
 }
+
+
+def broken(header: Header) -> list[str]:
+    """The meshes that were broken on purpose, each with the mutant in a line: `reference, broken on purpose: NAME`."""
+    return list(dict.fromkeys(
+        f"{', '.join(mesh.name for mesh in run.meshes)}, broken on purpose: {mutant}"
+        for run in header.parts or (header,) if (mutant := one_line(place.option(run, "--mutant")))
+    ))
 
 
 def groups(results: Iterable[Result]) -> list[tuple[str, list[Result]]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TextIO
+from types import MappingProxyType
+from typing import Final, TextIO
 
 from conformance.outcome import Result
 from conformance.report.allure import Allure
@@ -20,7 +21,16 @@ from conformance.report.page import Page
 from conformance.report.summary import Summary
 from conformance.report.writing import ReportError, Writer
 
-FORMATS = ("jsonl", "summary", "junit", "html", "allure")
+_MAKERS: Final[Mapping[str, tuple[str, Callable[[Path], Writer]]]] = MappingProxyType({
+    "jsonl": ("report.jsonl", JsonLines),
+    "summary": ("summary.md", Summary),
+    "junit": ("junit.xml", JUnit),
+    "html": ("report.html", Page),
+    "allure": ("allure-results", Allure),
+})
+"""By format: what it writes in the report directory, and the writer that is given this path."""
+
+FORMATS: Final = tuple(_MAKERS)
 """The formats that are written to a directory, in this order."""
 
 
@@ -86,21 +96,20 @@ def writers(
         if unknown:
             raise ReportError(f"no report format is called {unknown[0]!r}; use {', '.join(FORMATS)}")
         _prepare(directory)
-        chosen += [_writer(name, directory) for name in FORMATS if name in wanted]
+        chosen += [make(directory / name) for form, (name, make) in _MAKERS.items() if form in wanted]
     if stream is not None:
         chosen.append(Console(stream))
     return Writers([*chosen, *more])
 
 
-def _writer(name: str, directory: Path) -> Writer:
-    makers: dict[str, Callable[[], Writer]] = {
-        "jsonl": lambda: JsonLines(directory / "report.jsonl"),
-        "summary": lambda: Summary(directory / "summary.md"),
-        "junit": lambda: JUnit(directory / "junit.xml"),
-        "html": lambda: Page(directory / "report.html"),
-        "allure": lambda: Allure(directory / "allure-results"),
-    }
-    return makers[name]()
+def clear(directory: Path) -> None:
+    """Remove the files of an earlier run: they would pass for those of a run that is killed before it has written.
+
+    A writer of a whole directory sees to that itself; what cannot be removed, `writers` complains of.
+    """
+    for name, _ in _MAKERS.values():
+        with contextlib.suppress(OSError):
+            (directory / name).unlink()
 
 
 def _prepare(directory: Path) -> None:

@@ -6,8 +6,8 @@ import secrets
 import threading
 
 from conformance import smi
+from conformance.exit_code import ExitCode
 from conformance.options import Settings
-from conformance.outcome import ExitCode
 from conformance.place import mesh_in, open_place
 from conformance.topology import Topology
 

@@ -19,6 +19,9 @@ done here, at the program's `socket` module, and is the only difference between 
 Configuration: the environment's PODNET_POD names this pod's file (read once), PODNET_SERVICES the services of all
 (read again when it was replaced). Not covered: raw file descriptors, programs in other languages, and extension modules
 with sockets of their own.
+
+One file on purpose: compiled once, it stands before every program of every pod, and none of those must find modules of
+the sandbox.
 """
 
 # ruff: noqa: PTH100, PTH109, PTH116, PTH120, PTH123 - pathlib would take longer to import than the rest of this file

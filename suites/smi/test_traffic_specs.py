@@ -16,7 +16,7 @@ from conformance.smi import SPECS, HTTPMatch
 EVERY = ("v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4")
 WITH_HEADERS = ("v1alpha2", "v1alpha3", "v1alpha4")
 WITH_PORTS = ("v1alpha4",)
-ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE")
+ANY_METHOD = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 METRICS = HTTPMatch("metrics", path_regex="/metrics", methods=["GET"])
 BETA = HTTPMatch("beta", headers={"x-user": "beta-.*", "x-region": "eu"})
@@ -51,7 +51,7 @@ def test_path_is_an_expression_anchored_at_its_start(guarded, target, rules, cli
     target(client, rules=[rules.http(METRICS, versioned)])
     for path in ("/metrics", "/metricsx", "/metrics/cpu", "/v12/items", "/v1/items/7"):
         client.is_allowed(guarded, path=path)
-    for path in ("/x/metrics", "/vx/items", "/other"):
+    for path in ("/x/metrics", "/METRICS", "/vx/items", "/other"):
         client.is_denied(guarded, path=path)
 
 
@@ -93,11 +93,16 @@ def test_any_match_is_enough(guarded, target, rules, client):
     """A route group selects what any of its matches does."""
     items = HTTPMatch("items", path_regex="/items", methods=["POST"])
     health = HTTPMatch("health", path_regex="/health", methods=["GET"])
-    target(client, rules=[rules.http(METRICS, items, health)])
+    rule = rules.http(METRICS, items, health)
+    target(client, rules=[rule])
     for path, method in (("/metrics", "GET"), ("/items", "POST"), ("/health", "GET")):
         client.is_allowed(guarded, path=path, method=method)
     for path, method in (("/items", "GET"), ("/metrics", "POST")):
         client.is_denied(guarded, path=path, method=method)
+    rules.change(rule, items, HTTPMatch("orders", path_regex="/orders", methods=["GET"]))
+    target.settle()
+    client.is_allowed(guarded, path="/orders")
+    client.is_denied(guarded, path="/metrics")
 
 
 @requirement("HRG-009", level="B", versions=WITH_HEADERS, api=SPECS, spec="HTTPRouteGroup: path, methods and headers")

@@ -22,13 +22,15 @@ BETA_USER = {"x-user": "beta-7", "x-region": "eu"}
 
 
 @requirement("SPLIT-001", level="B", versions=EVERY, api=SPLIT, spec="Specification: service")
-def test_root_service_is_the_name_that_clients_use(service, split, client):
+def test_root_service_is_the_name_that_clients_use(service, split, client, neighbour):
     """Traffic to the root Service is split, under every name by which clients know that Service."""
     root, left, right = service("root", "v1"), service("left", "v2"), service("right", "v3")
-    client.control(root)
+    known = [(client, host) for host in root.hosts] + [(neighbour, host) for host in root.hosts if "." in host]
+    for each, host in known:
+        each.control(root, host=host)
     split(root, {left: 1, right: 1})
-    for host in root.hosts:
-        client.sees(root, Only(left, right), host=host, requests=300)
+    for each, host in known:
+        each.sees(root, Only(left, right), host=host, requests=300)
 
 
 @requirement("SPLIT-002", level="B", versions=EVERY, api=SPLIT, spec="Specification: standard Service behaviour")
@@ -91,20 +93,23 @@ def test_new_version_gets_nothing_until_it_has_weight(service, split, deploy, cl
     """When the Service of weight 0 and its pods appear they get no traffic, although the root selects them too."""
     root = service("root", selector={"family": "stable"})
     stable, coming = service("stable", "v1"), service.later("coming", "next")
-    split(root, {stable: 1, coming: 0})
+    rollout = split(root, {stable: 1, coming: 0})
     client.sees(root, Only(stable), requests=50)
     deploy("next", labels={"family": "stable"})
     service.create(coming)
     client.sees(coming, Only(coming), requests=50)
     client.sees(root, Only(stable))
+    rollout.change({stable: 1, coming: 1})
+    client.sees(root, Spread(stable, coming))
 
 
 @requirement("SPLIT-010", level="B", versions=EVERY, api=SPLIT, spec="Workflow: spot checks")
 def test_backend_is_reachable_directly(service, split, client):
     """A backend of weight 0 can be called by its own name, for a first look at the new version."""
-    root, stable, canary = service("root", "v1"), service("stable", "v1"), service("canary", "v2")
+    root, stable, canary = service("root", "v3"), service("stable", "v1"), service("canary", "v2")
     client.control(canary)
     split(root, {stable: 1, canary: 0})
+    client.sees(root, Only(stable, canary), requests=50)
     client.sees(canary, Only(canary), requests=300)
 
 
@@ -193,16 +198,18 @@ def test_every_port_is_split(service, split, client):
 
 
 @requirement("SPLIT-020", level="S", versions=EVERY, api=SPLIT, spec="Ports: misconfiguration")
-def test_misconfiguration_is_reported(service, split, observe):
+def test_misconfiguration_is_reported(service, split, client, observe):
     """A backend whose ports do not match is reported by an event on the TrafficSplit, or refused on creation."""
-    birds, green = service("birds", "v1"), service("green", "v2")
-    blue = service("blue", "v3", ports={"http": (1024, 8080)})
+    birds, bees, green = service("birds", "v1"), service("bees", "v1"), service("green", "v2")
+    blue, red = service("blue", "v3", ports={"http": (1024, 8080)}), service("red", "v3")
+    right = split(bees, {red: 1, green: 1})
+    client.sees(bees, Only(red, green), requests=50)
     try:
         faulty = split(birds, {blue: 1, green: 1}, settle=False)
     except Rejected as refusal:
         observe(f"refused on creation: {refusal.found}")
         return
-    observe(f"event: {faulty.warning()}")
+    observe(f"event: {faulty.warning(right=right)}")
 
 
 @requirement("SPLIT-021", level="O", versions=EVERY, api=SPLIT, spec="Ports: admission")
@@ -268,10 +275,11 @@ def test_other_requests_go_to_the_root(service, routes, split, client):
 def test_several_route_groups_are_merged(service, routes, split, client):
     """Several route groups count as one: a request that any of them matches is split."""
     def ask(root, weights):
-        testers = routes("testers", HTTPMatch("testers", headers={"x-tester": "yes"}))
+        testers = routes("testers", HTTPMatch("testers", headers={"x-tester": "yes"}),
+                         HTTPMatch("friends", headers={"x-friend": "yes"}))
         return split(root, weights, matches=[routes("beta", BETA), testers])
 
-    behaviours.any_match_is_enough(service, ask, client, BETA_USER, {"x-tester": "yes"})
+    behaviours.any_match_is_enough(service, ask, client, BETA_USER, {"x-tester": "yes"}, {"x-friend": "yes"})
 
 
 @requirement("SPLIT-027", level="N", versions=WITH_MATCHES, api=SPLIT, spec="Matches: paths and methods")

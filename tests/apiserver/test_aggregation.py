@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import http.server
 import ssl
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from api_harness import Upstream
 
+from conformance.sandbox.apiserver import aggregation
+from conformance.sandbox.apiserver.aggregation import Aggregator
 from conformance.sandbox.apiserver.certificates import make_certificate
+from conformance.sandbox.apiserver.resources import API_SERVICES
 
 
 def http_server(context):
@@ -166,6 +171,34 @@ def test_an_aggregated_api_without_endpoints(http, service):
         assert http.get("/apis/metrics.example.org/v1/things").status_code == 503
     finally:
         http.delete(f"{SERVICES}/v1.metrics.example.org")
+
+
+def test_a_server_that_failed_once_is_asked_again_soon(monkeypatch):
+    """One answer that was too slow is not believed for as long as a server that does well is left alone."""
+    states = [("Passed", ""), ("FailedDiscoveryCheck", "i/o timeout"), ("Passed", "")]
+    monkeypatch.setattr(aggregation, "_PROBE_SECONDS", (0.01, 3600.0))
+
+    async def state(*_):
+        return states.pop(0) if len(states) > 1 else states[0]
+
+    async def watch():
+        thrice = asyncio.Event()
+
+        def told(_, _name, status, *_more):
+            seen.append(status)
+            if len(seen) == 3:
+                thrice.set()
+
+        monkeypatch.setattr(Aggregator, "_state", state)
+        monkeypatch.setattr(Aggregator, "_set", told)
+        aggregator = Aggregator(SimpleNamespace(), SimpleNamespace(extra={}), None)
+        aggregator.observe(SimpleNamespace(resource=API_SERVICES, type="ADDED", previous=None, object=api_service()))
+        await asyncio.wait_for(thrice.wait(), 20)
+        aggregator.close()
+
+    seen = []
+    asyncio.run(watch())
+    assert seen == ["True", "False", "True"]
 
 
 def test_a_group_of_ones_own_is_always_available(http):

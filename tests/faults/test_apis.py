@@ -7,8 +7,9 @@ import copy
 import pytest
 
 from conformance import dialect, smi
+from conformance.exit_code import ExitCode
 from conformance.mesh import Mesh
-from conformance.outcome import ExitCode, Outcome
+from conformance.outcome import Outcome
 from conformance.sandbox.lifecycle import Sandbox
 from conformance.smi import Serving
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import stat
 import threading
@@ -11,8 +12,11 @@ import envoy
 import psutil
 import pytest
 
-from conformance import cluster, place, topology
-from conformance.outcome import ExitCode, Outcome
+from conformance import connection, place, topology
+from conformance.client import CONTROL, Client
+from conformance.exit_code import ExitCode
+from conformance.outcome import Outcome
+from conformance.sandbox.containers import Container
 from conformance.sandbox.lifecycle import Sandbox
 
 ONE = ("--requirement", "SPLIT-003")
@@ -93,6 +97,34 @@ def test_a_sidecar_killed_under_a_check_is_an_error(run, capsys):
     assert "Traceback" not in capsys.readouterr().out
 
 
+def test_a_sidecar_that_died_is_an_error_however_late_its_kubelet_notices(run, monkeypatch):
+    """All Envoys are killed under a sample that is judged; that a container has ended is seen two seconds later."""
+    measure, wait = Client._measure, Container.wait
+    killed = []
+
+    def measured(client, call, requests):
+        if requests > CONTROL and not killed:
+            for process in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    if process.name() == "envoy":
+                        process.kill()
+                        killed.append(process)
+        return measure(client, call, requests)
+
+    async def noticed(container):
+        end = await wait(container)
+        await asyncio.sleep(2)
+        return end
+
+    monkeypatch.setattr(Client, "_measure", measured)
+    monkeypatch.setattr(Container, "wait", noticed)
+    code, report = run(*ONE)
+    assert killed
+    assert code == ExitCode.ERROR
+    assert report.results[0].outcome is Outcome.ERROR
+    assert "Seen meanwhile" in report.results[0].message
+
+
 @pytest.fixture
 def faults(monkeypatch):
     """Make the sandbox's API server go wrong once the mesh is installed."""
@@ -133,7 +165,7 @@ def test_an_api_server_that_throttles_is_waited_for(run, faults):
 
 
 def test_an_api_server_that_hangs_is_an_error(run, faults, monkeypatch):
-    monkeypatch.setattr(cluster, "READ_TIMEOUT", 1)
+    monkeypatch.setattr(connection, "READ_TIMEOUT", 1)
     faults(r"/apis/split.*", method="POST", hang=40, times=3)
     code, report = run(*ONE)
     assert code == ExitCode.ERROR

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from conformance import temporary
-from conformance.outcome import ExitCode
+from conformance.exit_code import ExitCode
 from conformance.report import record
 
 

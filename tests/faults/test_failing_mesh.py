@@ -6,7 +6,8 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 
-from conformance.outcome import ExitCode, Outcome
+from conformance.exit_code import ExitCode
+from conformance.outcome import Outcome
 
 
 def test_a_failure_is_recorded_with_its_figures_and_dumped(run, tmp_path, capsys):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from conformance.exit_code import ExitCode
 from conformance.objects import Objects
-from conformance.outcome import ExitCode, Outcome
+from conformance.outcome import Outcome
 from conformance.service import WORKLOAD_LABEL
 
 

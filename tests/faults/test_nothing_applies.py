@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.outcome import ExitCode, Outcome
+from conformance.exit_code import ExitCode
+from conformance.outcome import Outcome
 from conformance.topology import Topology
 
 

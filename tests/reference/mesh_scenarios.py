@@ -104,7 +104,7 @@ def scenarios() -> dict[str, Scenario]:
     weighted.split("root", {"stable": 1, "coming": 1}, name="split", uid="uid-split")
 
     added = standard({"stable": 1, "canary": 1, "other": 1})
-    right_and_wrong = standard({"canary": 1})
+    right_and_wrong = standard({"canary": 1, "other": 1})
     right_and_wrong.service("blue", "v3", ports=(ServicePort("http", 1024),), targets={"http": 8080})
     right_and_wrong.split("stable", {"canary": 1, "blue": 1})
 

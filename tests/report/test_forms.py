@@ -1,14 +1,16 @@
 """The forms of the report: Markdown, JUnit and the console, with honest and with hostile text."""
 
+import dataclasses
 import io
 import re
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from conformance.report import console, junit, summary
+from conformance.report import console, html, junit, summary
 from conformance.report.hygiene import clean_result
 from conformance.report.rows import one_line, sample_line
+from conformance.verdict import verdict
 
 HOSTILE = (
     "| cell |\n# heading\n```\nout of the fence\n<script>alert(1)</script> ![x](http://evil) ]]> & \x1b[2J\x00 "
@@ -114,6 +116,36 @@ def test_console_shows_tables_verdicts_and_a_command_for_each_failure(report):
     assert "  repeat it: mesh-conformance run --requirement SPLIT-003" in text
     assert "SPLIT-004 ended in an error on reference:" in text
     assert text.rstrip().endswith("1 known-failure, 1 observed")
+
+
+def test_console_says_of_what_was_not_selected_that_and_no_more(result, report_of):
+    results = [result(1, "passed"), dataclasses.replace(result(3, "observed", "N"), api="specs.smi-spec.io")]
+    left = [verdict("reference", api, "v1", (), left_out=3) for api in ("access.smi-spec.io", "metrics.smi-spec.io")]
+    claimed = verdict("reference", "gone.smi-spec.io", "v1", [result(9, "unsupported")])
+    whole = report_of(results)
+    footer = dataclasses.replace(whole.footer, verdicts=(*whole.footer.verdicts, claimed, *left))
+    text = console.render(dataclasses.replace(whole, footer=footer))
+    assert "\nnot selected: access.smi-spec.io, metrics.smi-spec.io\n" in text
+    assert "3 not selected" not in text
+    assert re.search(r"specs.smi-spec.io +v1alpha4 +incomplete +- ", text)
+    assert re.search(r"gone.smi-spec.io +v1 +incomplete +none ", text)
+    other = verdict("other", "access.smi-spec.io", "v1", (), left_out=3)
+    several = dataclasses.replace(footer, verdicts=(*footer.verdicts, other))
+    text = console.render(dataclasses.replace(whole, footer=several))
+    assert "metrics.smi-spec.io on reference, access.smi-spec.io on other\n" in text
+
+
+def test_a_mesh_that_was_broken_on_purpose_is_told_first(report):
+    assert "broken on purpose" not in console.render(report)
+    header = dataclasses.replace(report.header, command="mesh-conformance run --mutant weights-84-16",
+                                 meshes=report.header.meshes[-1:])
+    told = "reference, broken on purpose: weights-84-16"
+    assert console.render(dataclasses.replace(report, header=header)).startswith(f"{told}\n\n")
+    combined = dataclasses.replace(report.header, parts=(header, header))
+    text = console.render(dataclasses.replace(report, header=combined))
+    assert text.count("broken on purpose") == 1
+    page = html.page(dataclasses.replace(report, header=header))
+    assert f'<p class="warning" role="note">{told}</p>' in page
 
 
 def test_console_of_an_empty_run_is_no_pass(report_of):

@@ -161,6 +161,29 @@ def test_checksums_beside_the_record(lines, findings, tmp_path):
     assert "is a link" in told[4]
 
 
+def test_what_publishing_refuses_is_found(lines, findings, tmp_path, piped, report_command, monkeypatch):
+    command = "mesh-conformance run --mutant weights-84-16"
+    findings(changed(lines, 0, command=command, harness=Component("mesh-conformance", "0.0.9")))
+    path = tmp_path / "report.jsonl"
+    told = ": --mutant: the mesh was broken on purpose\n1 finding: not to be published\n"
+    assert report_command("verify", path) == (1, f"report.jsonl{told}", "")
+    piped(path.read_bytes())
+    assert report_command("verify", "-") == (1, f"standard input{told}", "")
+    path.write_bytes(path.read_bytes()[:-1])
+    code, out, _ = report_command("verify", path)
+    assert (code, out.count("\n")) == (1, 2), "a record that cannot be read is told of once"
+    monkeypatch.setattr("conformance.report.publishing.rules.MAX_RECORD", 100)
+    assert "is larger than what is published (100 bytes)" in report_command("verify", path)[1]
+
+
+def test_a_record_whose_place_could_not_be_named(lines, findings, tmp_path, report_command):
+    meshes = (MeshUnderTest("reference", "1.2.3"), MeshUnderTest("other", "1.2.3"))
+    findings(changed(lines, 0, meshes=meshes, harness=Component("mesh-conformance", "0.0.9")))
+    code, out, _ = report_command("verify", tmp_path)
+    assert code == 1
+    assert "a published report is of one mesh" in out
+
+
 def test_the_command(lines, findings, tmp_path, capsys):
     findings(changed(lines, 0, harness=Component("mesh-conformance", "0.0.9")))
     assert main(["report", "verify", str(tmp_path)]) == 0

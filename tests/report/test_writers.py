@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conformance.report.record import read
-from conformance.report.writers import FORMATS, Writers, writers
+from conformance.report.writers import FORMATS, Writers, clear, writers
 from conformance.report.writing import ReportError
 from conformance.writing import write_whole
 
@@ -42,6 +42,14 @@ def test_all_formats_are_written_from_one_stream(report, run, tmp_path):
     ]
     assert read(tmp_path / "deep" / "report" / "report.jsonl").footer == report.footer
     assert "SPLIT-003 violated by reference" in stream.getvalue()
+
+
+def test_an_earlier_runs_files_are_cleared_whatever_their_format_and_no_others(report, run, tmp_path):
+    clear(tmp_path / "none")
+    run(writers(tmp_path), report)
+    (tmp_path / "mine.txt").write_text("mine")
+    clear(tmp_path)
+    assert names(tmp_path) == ["allure-results", "mine.txt"], "Allure's directory keeps its history"
 
 
 @pytest.mark.parametrize("name", FORMATS)

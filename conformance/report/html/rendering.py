@@ -56,6 +56,7 @@ def page(report: Report, performance: Sequence[Run] = ()) -> str:
     text: str = _template().render(
         style=Markup(style), script=Markup(script), policy=_policy(style, script),  # noqa: S704 - our own files
         header=report.header, footer=report.footer, tally=rows.tally(report.footer), matrix=shaped,
+        broken=rows.broken(report.header),
         verdicts=_verdicts(report), levels=_levels(shaped), troubles=_troubles(shaped, accounts),
         observed=_with(shaped, Outcome.OBSERVED), not_run=_with(shaped, *_NOT_RUN), snapshots=_snapshots(report.header),
         performance=charts.parts(performance), evidence=evidence.packed(accounts, _about(shaped)),

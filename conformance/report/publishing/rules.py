@@ -23,6 +23,11 @@ def objections(data: bytes, report: Report) -> Iterator[str]:
     """Say what keeps a report from being published. `data` are the bytes that it was read of."""
     yield from (f"line {finding.line}: {finding.problem}" for finding in
                 verifying.verify_stream(io.BytesIO(data), contents.RECORD, requirements()))
+    yield from besides(report)
+
+
+def besides(report: Report) -> Iterator[str]:
+    """Say what keeps a report from being published though nothing is wrong with its record."""
     header, footer = report.header, report.footer
     if header.parts:
         yield "it was combined from several; publish each of them as it was generated"

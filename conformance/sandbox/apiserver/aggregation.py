@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _PROBE_SECONDS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-"""How long to wait before the next probe, the last for all that follow; from the first again when something moves."""
+"""How long to wait before the next probe, the last for all that follow; anew when something moves or breaks."""
 _SERVICE_LABEL: Final = "kubernetes.io/service-name"
 
 
@@ -142,6 +142,8 @@ class Aggregator:
         while True:
             backend.moved.clear()
             reason, message = await self._state(backend)
+            if reason != "Passed" and not backend.trouble:
+                count = 0  # a first failure is made sure of soon, or one slow answer would cost seconds
             backend.trouble = "" if reason == "Passed" else message
             if backend.trouble:
                 self._discovery.extra[backend.parts] = None

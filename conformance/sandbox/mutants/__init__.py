@@ -26,12 +26,12 @@ OBSERVED: Final[Mapping[str, Mutant]] = MappingProxyType({mutant.name: mutant fo
 
 
 def find(name: str) -> Mutant:
-    """Return the mutant of that name. Raises MeshError naming the closest one."""
+    """Return the mutant of that name. Raises MeshError naming the closest ones."""
     if name in MUTANTS or name in OBSERVED:
         return MUTANTS.get(name) or OBSERVED[name]
     # Not at the top: every control plane imports this module, and none needs the schemas behind that one.
     from conformance.mesh import MeshError  # noqa: PLC0415
 
-    close = difflib.get_close_matches(name, MUTANTS, n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise MeshError(f"unknown mutant {name!r}.{hint} Known are: {', '.join(sorted(MUTANTS))}")
+    close = difflib.get_close_matches(name, [*MUTANTS, *OBSERVED], n=3, cutoff=0.5)
+    hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+    raise MeshError(f"unknown mutant {name!r:.100}.{hint} `mesh-conformance selftest --list` names all")

@@ -119,6 +119,22 @@ class FirstMatchOnly(Translation):
         return matches if rule.matches else matches[:1]
 
 
+class FirstRuleOnly(Translation):
+    """Takes the first of several route groups for all that a target's rules name."""
+
+    def targets_of(self, pod: Pod) -> list[Target]:
+        return [replace(target, rules=(*rules_of(target, "HTTPRouteGroup")[:1],
+                                       *(rule for rule in target.rules if rule.kind != "HTTPRouteGroup")))
+                for target in super().targets_of(pod)]
+
+
+class FirstNamedMatchOnly(Translation):
+    """Takes the first of several matches that a rule names for all of them."""
+
+    def matches(self, target: Target, rule: TargetRule) -> list[Match]:
+        return super().matches(target, replace(rule, matches=rule.matches[:1]))
+
+
 class PortsIgnored(Translation):
     """Lets a target for some TCP ports open all of them."""
 
@@ -218,6 +234,8 @@ MUTANTS: Final = (
            "TARGET-001", Behaviour(OpenUntilNamed)),
     Mutant("paths-whole", "a source may use the path that a route names, and nothing below it",
            "TARGET-002", Behaviour(PathsWhole)),
+    Mutant("first-rule-only", "of several route groups a target allows the first",
+           "TARGET-002", Behaviour(FirstRuleOnly)),
     Mutant("later-targets-dropped", "all targets but the first of a destination are silently dropped "
            "(as all were by Istio's adapter on a newer Istio)",
            "TARGET-002", Behaviour(view=access_memory.later_targets_dropped),
@@ -236,6 +254,8 @@ MUTANTS: Final = (
            "TARGET-007", Behaviour(NoSourcesAllowAll)),
     Mutant("matches-ignored", "a rule that names matches of a group allows all of the group",
            "TARGET-008", Behaviour(MatchesIgnored)),
+    Mutant("first-named-match-only", "a rule that names several matches of a group allows the first of them",
+           "TARGET-008", Behaviour(FirstNamedMatchOnly)),
     Mutant("first-match-only", "a rule that names no matches allows the first match of the group",
            "TARGET-009", Behaviour(FirstMatchOnly)),
     Mutant("ports-ignored", "a target for some TCP ports allows all of them",

@@ -1,11 +1,11 @@
-"""Mutants that keep believing what TrafficTargets said before, or never hear of them."""
+"""Mutants that keep believing what TrafficTargets and route groups said before, or never hear of them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from conformance.sandbox.reference.behaviour import View
-from conformance.sandbox.reference.model import Account, Key, Snapshot, Target
+from conformance.sandbox.reference.model import Account, Key, RouteGroup, Snapshot, Target
 
 
 def first_sources() -> View:
@@ -48,6 +48,24 @@ def later_targets_dropped() -> View:
             target for target in snapshot.targets if first[target.destination] == target.key
         ))
     return view
+
+
+def first_matches() -> View:
+    """Keep a route group as it was while it has not the matches, by name, that it had at first."""
+    known: dict[Key, RouteGroup] = {}
+
+    def view(snapshot: Snapshot) -> Snapshot:
+        for gone in [key for key in known if key not in snapshot.groups]:
+            del known[gone]
+        for key, group in snapshot.groups.items():
+            if _names(known.setdefault(key, group)) == _names(group):
+                known[key] = group
+        return replace(snapshot, groups=dict(known))
+    return view
+
+
+def _names(group: RouteGroup) -> set[str]:
+    return {match.name for match in group.matches}
 
 
 def _routes_exist(snapshot: Snapshot, target: Target) -> bool:

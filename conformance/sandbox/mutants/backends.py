@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from conformance.sandbox.reference.model import Pod, Service, ServicePort, Split
+from conformance.sandbox.reference.model import Pod, Problem, Service, ServicePort, Split, subject_of
 from conformance.sandbox.reference.plan import Destination, Peer, Rule
 from conformance.sandbox.reference.translate import Translation
 
@@ -109,6 +109,12 @@ class DirectCallsSplit(Translation):
             (split for split in self.snapshot.splits
              if len(split.backends) > 1 and all(backend.weight for backend in split.backends)
              and any((split.namespace, backend.service) == service.key for backend in split.backends)), None)
+
+
+def all_misconfigured(translation: Translation) -> tuple[Problem, ...]:
+    """Tell the same of every split, right or wrong."""
+    return tuple(Problem(subject_of(split), "Misconfigured", f"TrafficSplit {split.name} may be wrong")
+                 for split in translation.snapshot.splits)
 
 
 def _type(service: Service) -> tuple[str, bool]:

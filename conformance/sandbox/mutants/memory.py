@@ -48,5 +48,36 @@ def removed_backends() -> View:
     return view
 
 
+def added_backends() -> View:
+    """Ignore backends that a split did not name at first."""
+    first: dict[str, frozenset[str]] = {}
+
+    def view(snapshot: Snapshot) -> Snapshot:
+        for split in snapshot.splits:
+            first.setdefault(_identity(split), frozenset(backend.service for backend in split.backends))
+        return replace(snapshot, splits=tuple(
+            replace(split, backends=tuple(
+                backend for backend in split.backends if backend.service in first[_identity(split)]
+            )) for split in snapshot.splits
+        ))
+    return view
+
+
+def late_backends() -> View:
+    """Ignore backends that had weight 0 and no Service when they were first named, whatever weight they get."""
+    late: dict[tuple[str, str], bool] = {}
+
+    def view(snapshot: Snapshot) -> Snapshot:
+        def is_late(split: Split, backend: Backend) -> bool:
+            absent = not backend.weight and (split.namespace, backend.service) not in snapshot.services
+            return late.setdefault((_identity(split), backend.service), absent)
+
+        return replace(snapshot, splits=tuple(
+            replace(split, backends=tuple(backend for backend in split.backends if not is_late(split, backend)))
+            for split in snapshot.splits
+        ))
+    return view
+
+
 def _identity(split: Split) -> str:
     return split.uid or "/".join(split.key)

@@ -45,6 +45,8 @@ MUTANTS: Final = (
            "METRIC-008", Behaviour(metrics=content.FirstPodOnly)),
     Mutant("metrics-averaged", "the metrics of a resource are the mean of its pods'",
            "METRIC-008", Behaviour(metrics=content.Averages)),
+    Mutant("metrics-without-aggregates", "there are no metrics of deployments and services",
+           "METRIC-008", Behaviour(metrics=content.NoAggregates), may=("METRIC-003", "METRIC-009", "METRIC-015")),
     Mutant("metrics-list-named", "a list by kind has a name",
            "METRIC-009", Behaviour(metrics=content.ListNamesItem)),
     Mutant("metrics-of-all-namespaces", "a list has the resources of all namespaces",

@@ -17,6 +17,13 @@ from conformance.sandbox.reference.model import Backend
 # --- METRIC-008 to 010: aggregates and lists ---
 
 
+class NoAggregates(Metrics):
+    """Has no metrics of deployments and services."""
+
+    def kinds(self) -> tuple[Kind, ...]:
+        return tuple(kind for kind in super().kinds() if kind.plural not in ("deployments", "services"))
+
+
 class FirstPodOnly(Metrics):
     """Takes the first pod of a resource for all of it."""
 

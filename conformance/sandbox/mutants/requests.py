@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from conformance.sandbox.reference.model import HeaderMatch, Match, Pod, RouteGroup, Service, ServicePort, Split
 from conformance.sandbox.reference.plan import Rule, Share
 from conformance.sandbox.reference.translate import Translation
@@ -18,6 +20,25 @@ class FullNameNotSplit(Translation):
             return rules
         name = f"{service.name}.{service.namespace}.svc.cluster.local"
         return (Rule(self.plain(service, port), hosts=(name, f"{name}:*", f"{name}.", f"{name}.:*")), *rules)
+
+
+class OwnNamespaceOnly(Translation):
+    """Splits requests of clients in the root's namespace only."""
+
+    def rules(self, client: Pod, service: Service, port: ServicePort) -> tuple[Rule, ...]:
+        if client.namespace != service.namespace:
+            return (Rule(self.plain(service, port)),)
+        return super().rules(client, service, port)
+
+
+class CopiedToLast(Translation):
+    """Divides 90 to 10 as asked, and sends a copy of every request to the last backend as well."""
+
+    def rules(self, client: Pod, service: Service, port: ServicePort) -> tuple[Rule, ...]:
+        rules, split = super().rules(client, service, port), self.split_of(service)
+        if split is None or sorted(self.weights(split, service)) != [10, 90]:
+            return rules
+        return tuple(replace(rule, copied_to=rule.shares[-1].destination.name) for rule in rules)
 
 
 class SplitAtServer(Translation):
@@ -69,6 +90,13 @@ class FirstGroupOnly(Translation):
 
     def groups_of(self, split: Split) -> list[RouteGroup]:
         return super().groups_of(split)[:1]
+
+
+class FirstMatchOnly(Translation):
+    """Looks only at the first match of each route group of a split."""
+
+    def groups_of(self, split: Split) -> list[RouteGroup]:
+        return [replace(group, matches=group.matches[:1]) for group in super().groups_of(split)]
 
 
 def _one_group(split: Split) -> bool:

@@ -62,6 +62,16 @@ class SingleBackendIgnored(Translation):
         return [Rule(self.plain(service, port))] if ignored else super().divided(service, port, match, rule)
 
 
+class ZeroEndsRoute(Translation):
+    """Sends traffic to the Service itself where one backend has weight 0 and another has not."""
+
+    def divided(self, service: Service, port: ServicePort, match: RequestMatch, rule: RouteRule) -> list[Rule]:
+        given = [bool(weight) for _, weight in self.backends(rule)]
+        if any(given) and not all(given):
+            return [Rule(self.plain(service, port), request=match)]
+        return super().divided(service, port, match, rule)
+
+
 class NoWeightIgnored(Translation):
     """Sends traffic to the Service itself where no backend has a weight."""
 
@@ -228,6 +238,23 @@ def first_weights() -> View:
             replace(route, rules=first.setdefault(route.uid or "/".join(route.key), route.rules))
             for route in snapshot.routes
         ))
+    return view
+
+
+def added_backends() -> View:
+    """Ignore backends that the rules of a route did not name at first."""
+    first: dict[str, frozenset[Key | None]] = {}
+
+    def view(snapshot: Snapshot) -> Snapshot:
+        def old(route: HTTPRoute) -> HTTPRoute:
+            named = frozenset(backend.key for rule in route.rules for backend in rule.backends)
+            kept = first.setdefault(route.uid or "/".join(route.key), named)
+            return replace(route, rules=tuple(
+                replace(rule, backends=tuple(backend for backend in rule.backends if backend.key in kept))
+                for rule in route.rules
+            ))
+
+        return replace(snapshot, routes=tuple(map(old, snapshot.routes)))
     return view
 
 

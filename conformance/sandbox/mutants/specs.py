@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
+from conformance.sandbox.mutants import access_memory
 from conformance.sandbox.mutants.mutant import Mutant
 from conformance.sandbox.reference.access import ANY_METHOD
 from conformance.sandbox.reference.behaviour import Behaviour, View
@@ -15,6 +16,7 @@ from conformance.sandbox.reference.translate import Translation
 
 Permissions = list[Permission]
 _ANY_PATH: Final = ".*"
+_FIVE: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class HTTP2Denied(Translation):
@@ -62,6 +64,13 @@ class PathLiteral(Translation):
         return match.path_regex if match.path_regex == _ANY_PATH else re.escape(match.path_regex)
 
 
+class PathCaseIgnored(Translation):
+    """Takes capital letters in a path for small ones."""
+
+    def path(self, match: Match) -> str:
+        return f"(?i:{match.path_regex})" if match.path_regex else ""
+
+
 class MethodsIgnored(Translation):
     """Does not look at methods."""
 
@@ -82,6 +91,13 @@ class StarWithoutPatch(Translation):
     def methods(self, match: Match) -> tuple[str, ...]:
         known = ("GET", "HEAD", "PUT", "POST", "DELETE", "CONNECT", "OPTIONS", "TRACE")
         return known if ANY_METHOD in match.methods else super().methods(match)
+
+
+class StarIsFive(Translation):
+    """Takes `*` for five methods, of which HEAD and OPTIONS are none."""
+
+    def methods(self, match: Match) -> tuple[str, ...]:
+        return _FIVE if ANY_METHOD in match.methods else super().methods(match)
 
 
 class HeadersIgnored(Translation):
@@ -139,6 +155,13 @@ class NoMethodsIsGet(Translation):
 
     def methods(self, match: Match) -> tuple[str, ...]:
         return super().methods(match) if match.methods else ("GET",)
+
+
+class NoMethodsIsFive(Translation):
+    """Takes five methods for those of a match that has none."""
+
+    def methods(self, match: Match) -> tuple[str, ...]:
+        return super().methods(match) if match.methods else _FIVE
 
 
 class NoPathIsRoot(Translation):
@@ -232,12 +255,16 @@ MUTANTS: Final = (
            "HRG-003", Behaviour(PathWhole)),
     Mutant("path-literal", "pathRegex is taken for a prefix, letter by letter",
            "HRG-003", Behaviour(PathLiteral)),
+    Mutant("path-case-ignored", "pathRegex does not tell capital letters from small ones",
+           "HRG-003", Behaviour(PathCaseIgnored)),
     Mutant("methods-ignored", "methods are not looked at",
            "HRG-004", Behaviour(MethodsIgnored), may=("HRG-001", "HRG-008", "HRG-009", "HRG-010")),
     Mutant("several-methods-any", "a match that lists several methods is for any",
            "HRG-004", Behaviour(SeveralMethodsAny)),
     Mutant("star-without-patch", "`*` as a method does not stand for PATCH",
            "HRG-005", Behaviour(StarWithoutPatch)),
+    Mutant("star-is-five", "`*` as a method stands neither for HEAD nor for OPTIONS",
+           "HRG-005", Behaviour(StarIsFive)),
     Mutant("headers-ignored", "headers are not looked at (linkerd2#7155)",
            "HRG-006", Behaviour(HeadersIgnored), may=("HRG-007", "HRG-009")),
     Mutant("header-value-ignored", "a header has to be there, with any value",
@@ -246,12 +273,16 @@ MUTANTS: Final = (
            "HRG-007", Behaviour(HeadersOr)),
     Mutant("third-match-ignored", "from the third on, matches of a group select nothing",
            "HRG-008", Behaviour(ThirdMatchIgnored)),
+    Mutant("first-matches-stay", "a route group keeps the matches that it had when it was made",
+           "HRG-008", Behaviour(view=access_memory.first_matches)),
     Mutant("parts-or", "of path, methods and headers of a match one is enough",
            "HRG-009", Behaviour(PartsOr)),
     Mutant("headers-dropped-with-path", "headers are not looked at where a match has a path",
            "HRG-009", Behaviour(HeadersDroppedWithPath)),
     Mutant("no-methods-is-get", "a match without methods is for GET",
            "HRG-010", Behaviour(NoMethodsIsGet)),
+    Mutant("no-methods-is-five", "a match without methods is neither for HEAD nor for OPTIONS",
+           "HRG-010", Behaviour(NoMethodsIsFive)),
     Mutant("no-path-is-root", "a match without a path is for `/`",
            "HRG-010", Behaviour(NoPathIsRoot)),
     Mutant("everything-is-one-segment", "the path `.*` is for paths of one segment",

@@ -73,6 +73,21 @@ class ZeroIsOne(Translation):
         ]
 
 
+class ZeroEndsSplit(Translation):
+    """Takes a split for finished when a backend that is there has weight 0: the root's endpoints get everything.
+
+    Not where the backend's pods are behind the root as well, which is the situation of SPLIT-009.
+    """
+
+    def split_of(self, service: Service) -> Split | None:
+        split = super().split_of(service)
+        behind_root = _addresses(self, service.key)
+        idle = split is not None and any(
+            not backend.weight and (addresses := _addresses(self, (split.namespace, backend.service)))
+            and not addresses & behind_root for backend in split.backends)
+        return None if idle and split and any(backend.weight for backend in split.backends) else split
+
+
 class RootEndpoints(Translation):
     """Sends the other backends' shares to the root's endpoints when a backend has weight 0 (osm#4296)."""
 

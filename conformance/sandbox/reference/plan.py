@@ -48,6 +48,7 @@ class Rule:
     """Requests to one of `hosts` with all of `headers` go to `shares`; without shares they are refused.
 
     `request` are further conditions, those of an HTTPRoute. `portion`: only so much of what matches, by chance.
+    `copied_to` names a destination of the plan that gets a copy of each request; a correct mesh makes none.
     """
 
     shares: tuple[Share, ...]
@@ -56,6 +57,7 @@ class Rule:
     request: RequestMatch | None = None
     refusal: int = 503
     portion: Fraction = Fraction(1)
+    copied_to: str = ""
 
 
 @dataclass(frozen=True)

@@ -86,9 +86,11 @@ def _rule(rule: Rule) -> Resource:
     match = _match(rule)
     if not rule.shares:
         return {"match": match, "direct_response": {"status": rule.refusal}}
+    copied = {"request_mirror_policies": [{"cluster": rule.copied_to}]} if rule.copied_to else {}
     if len(rule.shares) == 1:
-        return {"match": match, "route": _route(rule.shares[0].destination.name)}
-    return {"match": match, "route": {"weighted_clusters": {"clusters": _weighted(rule.shares)}, "timeout": "0s"}}
+        return {"match": match, "route": _route(rule.shares[0].destination.name) | copied}
+    divided = {"weighted_clusters": {"clusters": _weighted(rule.shares)}, "timeout": "0s"}
+    return {"match": match, "route": divided | copied}
 
 
 def _match(rule: Rule) -> Resource:
