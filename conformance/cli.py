@@ -67,12 +67,18 @@ def _ended_in_order() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         taken = []
     for number in taken:
-        signal.signal(number, _hung_up if number == signal.SIGHUP else signal.default_int_handler)
+        signal.signal(number, _hung_up if number == signal.SIGHUP else _interrupt_once)
     try:
         yield
     finally:
         for number in taken:
             signal.signal(number, signal.SIG_DFL)
+
+
+def _interrupt_once(number: int, frame: FrameType | None) -> None:
+    """Break off. `timeout` signals twice, the process and its group: the second must not break off the ending."""
+    signal.signal(number, signal.SIG_IGN)
+    signal.default_int_handler(number, frame)
 
 
 def _hung_up(number: int, frame: FrameType | None) -> None:
@@ -83,7 +89,7 @@ def _hung_up(number: int, frame: FrameType | None) -> None:
             if str(entry.readlink()).startswith(("/dev/pts/", "/dev/tty")):
                 os.dup2(nowhere, int(entry.name))
     os.close(nowhere)
-    signal.default_int_handler(number, frame)
+    _interrupt_once(number, frame)
 
 
 def parser() -> argparse.ArgumentParser:
