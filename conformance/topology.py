@@ -33,7 +33,7 @@ GUARDED: Final = "guarded"
 CONTROL_PORT: Final = 19000
 READY_WITHIN: Final = 120.0
 GONE_WITHIN: Final = 120.0
-RENEWED_WITHIN: Final = 60.0
+RENEWED_WITHIN: Final = 30.0
 """Seconds that a run waits for pods it has lost."""
 
 
