@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,11 +85,10 @@ class Check:
         else:
             self.message += f"\ndump: {target.relative_to(directory.parent)}"
 
-    def recover(self, funcargs: Mapping[str, Any]) -> None:
-        """After an error, have later checks find pods where this one may have lost some."""
+    def recovery(self, funcargs: Mapping[str, Any]) -> Callable[[], None] | None:
+        """Return what is to be done before the next check: after an error it may lack pods that this one has lost."""
         topology = funcargs.get("topology")
-        if self.outcome is Outcome.ERROR and topology is not None:
-            topology.renew()
+        return topology.renew if self.outcome is Outcome.ERROR and topology is not None else None
 
     def _add(self, error: BaseException) -> None:
         """Take an error that comes after the outcome is decided: what could not be cleaned up must not go unsaid."""

@@ -6,7 +6,7 @@ Tests without a requirement are left as pytest has them, so that the plugin can 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ SURROUNDINGS: Final = pytest.StashKey[Surroundings]()
 _CHECK: Final = pytest.StashKey[Check]()
 _TOLD: Final = pytest.StashKey[bool]()
 """Whether this process has sent its header."""
+_RECOVERY: Final = pytest.StashKey[Callable[[], None] | None]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -112,6 +113,16 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
+    """Recover from an error once its result is on record: that may take a while, and a run may be broken off."""
+    done = yield
+    recover = item.stash.get(_RECOVERY, None)
+    if recover is not None and nextitem is not None:
+        recover()
+    return done
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
     """Turn what a check raised into an outcome, and send the result with the report of its last phase."""
     report = yield
@@ -126,7 +137,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         check.dump(directory, _funcargs(item))
     check.dress(report)
     if call.when == "teardown":
-        check.recover(_funcargs(item))
+        item.stash[_RECOVERY] = check.recovery(_funcargs(item))
         settings = item.config.stash[SETTINGS]
         surroundings = item.config.stash.get(SURROUNDINGS, Surroundings())
         result = result_of(check, _mesh_name(item), surroundings.version(row), settings.command(row.id),

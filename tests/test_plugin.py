@@ -167,6 +167,10 @@ def topology():
 def test_1(mesh, topology):
     """Demands something."""
     raise Nonconformance("bread", "stone")
+
+@row(2)
+def test_2(mesh):
+    """Comes later."""
 '''
     _, report = run(source)
     assert report.results[0].outcome is outcome
