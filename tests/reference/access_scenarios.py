@@ -14,6 +14,7 @@ from conformance.sandbox.reference.plan import ANYONE, Permission
 
 API = match("api", "/api", ["*"])
 METRICS = match("metrics", "/metrics", ["GET"])
+HEALTH = match("health", "/health", ["GET"])
 BETA = match("beta", x_user="beta-.*", x_region="eu")
 WRITE = match("write", "/items", ["POST", "PUT"])
 EVERYTHING = match("everything", ".*", ["*"])
@@ -117,6 +118,8 @@ def _targets() -> dict[str, Scenario]:
     no_rules = world((("client",),))
     no_sources = world(((), "HTTPRouteGroup/g"), groups={"g": [EVERYTHING]})
     named = world((("client",), "HTTPRouteGroup/g/metrics"), groups={"g": [METRICS, API]})
+    two_named = world((("client",), "HTTPRouteGroup/g/api,health"), groups={"g": [METRICS, API, HEALTH]})
+    one_of_two = world((("client",), "HTTPRouteGroup/m", "HTTPRouteGroup/a"), groups={"m": [METRICS], "a": [API]})
     eight, nine = {"eight": (8300,)}, {"nine": (8301,)}
     two = world((("client",), "HTTPRouteGroup/a"), (("client", "second"), "HTTPRouteGroup/m"),
                 groups={"a": [API], "m": [METRICS]})
@@ -133,7 +136,7 @@ def _targets() -> dict[str, Scenario]:
     layer4 = world((("client",), "TCPRoute/t", "UDPRoute/u"), tcp={"t": TCP_PORTS}, udp={"u": (8301, 8302)})
     return {
         "TARGET-001": Scenario((world(),), by("client", "second", server="v2")),
-        "TARGET-002": Scenario((one(API),), calls("/api", "/api/orders")),
+        "TARGET-002": Scenario((one_of_two,), calls("/metrics", "/api", "/api/orders")),
         "TARGET-003": Scenario((one(API),), by(*CLIENTS, path="/api")),
         "TARGET-004": Scenario((one(API),), calls("/api", "/admin")),
         "TARGET-005": Scenario((twin,), by("client", "v2", "second")),
@@ -143,6 +146,7 @@ def _targets() -> dict[str, Scenario]:
         "TARGET-007 completed": Scenario((no_sources, changed(no_sources, sources=(account("app/client"),))),
                                          by("client", "second")),
         "TARGET-008": Scenario((named,), calls("/metrics", "/api")),
+        "TARGET-008 two": Scenario((two_named,), calls("/metrics", "/api", "/health")),
         "TARGET-009": Scenario((one(METRICS, API),), calls("/metrics", "/api", "/other")),
         "TARGET-010": Scenario((world((("client",), "TCPRoute/eight"), tcp=eight),),
                                ports()[:2]),
@@ -174,8 +178,9 @@ def _specs() -> dict[str, Scenario]:
     late_before = one(METRICS)
     late = one(METRICS)
     late.match_group("unbound", match("unbound", "/unbound", ["*"]))
-    third = (METRICS, match("items", "/items", ["POST"]), match("health", "/health", ["GET"]))
-    methods = ("GET", "POST", "PUT", "PATCH", "DELETE")
+    items = match("items", "/items", ["POST"])
+    third = (METRICS, items, HEALTH)
+    methods = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
     hosts = ("root.demo:8080", "root.demo.svc:8080", "root.demo.svc.cluster.local:8080")
     return {
         "HRG-001": Scenario((one(METRICS),), tuple(
@@ -183,7 +188,8 @@ def _specs() -> dict[str, Scenario]:
             for path, method in (("/metrics", "GET"), ("/other", "GET"), ("/metrics", "POST")))),
         "HRG-002": Scenario((same,), calls("/one", "/two", "/three")),
         "HRG-003": Scenario((one(METRICS, VERSIONED),), calls(
-            "/metrics", "/metricsx", "/metrics/cpu", "/v12/items", "/v1/items/7", "/x/metrics", "/vx/items")),
+            "/metrics", "/metricsx", "/metrics/cpu", "/v12/items", "/v1/items/7",
+            "/x/metrics", "/vx/items", "/METRICS")),
         "HRG-004": Scenario((one(WRITE),), tuple(Call(path="/items", method=method)
                                                  for method in ("POST", "PUT", "GET", "DELETE"))),
         "HRG-005": Scenario((one(match("any", "/items", ["*"])),), (
@@ -194,6 +200,8 @@ def _specs() -> dict[str, Scenario]:
         "HRG-007": Scenario((one(BETA),), tuple(Call(headers=headers) for headers in users)),
         "HRG-008": Scenario((one(*third),), tuple(Call(path=path, method=method) for path, method in (
             ("/metrics", "GET"), ("/items", "POST"), ("/health", "GET"), ("/items", "GET"), ("/metrics", "POST")))),
+        "HRG-008 changed": Scenario((one(*third), one(items, match("orders", "/orders", ["GET"]))), calls(
+            "/orders", "/metrics")),
         "HRG-009": Scenario((one(whole),), tuple(
             Call(**{"path": "/items", "method": "POST", "headers": {"x-user": "beta-7"}} | other)
             for other in ({}, {"path": "/other"}, {"method": "GET"}, {"headers": {"x-user": "alpha"}}))),
