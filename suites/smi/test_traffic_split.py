@@ -25,12 +25,13 @@ BETA_USER = {"x-user": "beta-7", "x-region": "eu"}
 def test_root_service_is_the_name_that_clients_use(service, split, client, neighbour):
     """Traffic to the root Service is split, under every name by which clients know that Service."""
     root, left, right = service("root", "v1"), service("left", "v2"), service("right", "v3")
-    known = [(client, host) for host in root.hosts] + [(neighbour, host) for host in root.hosts if "." in host]
-    for each, host in known:
+    known = [(client, host, 300) for host in root.hosts]
+    known += [(neighbour, host, 100) for host in root.hosts if "." in host]
+    for each, host, _ in known:
         each.control(root, host=host)
     split(root, {left: 1, right: 1})
-    for each, host in known:
-        each.sees(root, Only(left, right), host=host, requests=300)
+    for each, host, requests in known:
+        each.sees(root, Only(left, right), host=host, requests=requests)
 
 
 @requirement("SPLIT-002", level="B", versions=EVERY, api=SPLIT, spec="Specification: standard Service behaviour")
