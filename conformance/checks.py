@@ -18,6 +18,7 @@ from conformance.evidence import Evidence
 from conformance.outcome import Known, Nonconformance, Outcome, Result, outcome_of
 from conformance.requirement import Requirement
 from conformance.smi import NotExpressible, NotServed
+from conformance.topology import Topology
 
 
 class Unjudged(Skipped):
@@ -48,9 +49,9 @@ class Check:
     def phase(self, when: str, error: BaseException | None, funcargs: Mapping[str, Any]) -> None:
         """Take what a phase (setup, call, teardown) ended with."""
         self.evidence = funcargs.get("evidence", self.evidence)
-        if isinstance(error, Nonconformance) and (disturbed := _disturbances(funcargs)):
+        if isinstance(error, Nonconformance) and (disturbed := _disturbed(funcargs, kubelets.disturbances)):
             error = ClusterError(f"judging {self.row.id}", f"{disturbed}. Seen meanwhile: {error}")
-        elif error is None and when == "call" and (disturbed := _told(funcargs)):
+        elif error is None and when == "call" and (disturbed := _disturbed(funcargs, kubelets.noticed)):
             # A server that was away has denied nothing, and has forgotten what it was sent.
             error = ClusterError(f"judging {self.row.id}", f"{disturbed}, though all else was as it has to be")
         if self.outcome in (None, Outcome.PASSED, Outcome.OBSERVED):
@@ -163,18 +164,7 @@ def _message(error: BaseException, *, unexplained: bool) -> str:
     return f"unexpected {type(error).__name__}: {error}" if unexplained else str(error)
 
 
-def _told(funcargs: Mapping[str, Any]) -> str:
-    """Say which of the run's pods are known to have been disturbed; see `_disturbances` for those that are not yet."""
+def _disturbed(funcargs: Mapping[str, Any], look: Callable[[Topology], str]) -> str:
+    """Say which of the run's pods were disturbed, by a way to look at them; their trouble is not the mesh's."""
     topology = funcargs.get("topology")
-    if topology is None:
-        return ""
-    try:
-        return "; ".join(topology.disturbances())
-    except ClusterError as error:
-        return f"the pods could not be looked at: {error}"
-
-
-def _disturbances(funcargs: Mapping[str, Any]) -> str:
-    """Say which of the run's pods were disturbed; their trouble is not the mesh's."""
-    topology = funcargs.get("topology")
-    return "" if topology is None else kubelets.disturbances(topology)
+    return "" if topology is None else look(topology)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from made_up_definition import WIDGETS
 
 from conformance import cli
 from conformance import mesh as meshes
@@ -19,13 +20,6 @@ from conformance.mesh.description import parse
 from conformance.topology import RUN_LABEL, ProvisionError
 from conformance.waiting import NotYet, eventually
 
-WIDGETS = {
-    "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-    "metadata": {"name": "widgets.example.org"},
-    "spec": {"group": "example.org", "scope": "Namespaced", "names": {"kind": "Widget", "plural": "widgets"},
-             "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
-                 "type": "object", "x-kubernetes-preserve-unknown-fields": True}}}]},
-}
 WIDGET = {"apiVersion": "example.org/v1", "kind": "Widget", "metadata": {"name": "theirs", "namespace": "default"}}
 ROOTS = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "trust-roots", "namespace": "default"}}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cluster_contents
 import pytest
 import yaml
+from made_up_definition import WIDGETS
 
 from conformance import mesh as meshes
 from conformance.cluster import Cluster
@@ -15,13 +16,6 @@ from conformance.lifecycle.setup import Setup
 from conformance.lifecycle.uninstall import remove
 from conformance.mesh.description import parse
 
-WIDGETS = {
-    "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-    "metadata": {"name": "widgets.example.org"},
-    "spec": {"group": "example.org", "scope": "Namespaced", "names": {"kind": "Widget", "plural": "widgets"},
-             "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {
-                 "type": "object", "x-kubernetes-preserve-unknown-fields": True}}}]},
-}
 LEFT = {"apiVersion": "v1", "kind": "ConfigMap", "name": "left-behind"}
 
 
